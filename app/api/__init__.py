@@ -1,0 +1,1 @@
+"""HTTP: routes, schemas, the error table, keys and roles."""

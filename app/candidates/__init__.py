@@ -1,0 +1,1 @@
+"""Artefact + posts -> generation: encode, index, write, swap."""

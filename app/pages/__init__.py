@@ -1,0 +1,1 @@
+"""Pages for people: the admin console and the demo feed."""

@@ -1,0 +1,1 @@
+"""References x candidates -> answer: match, filter, rank, diversify, explain, page."""

@@ -1,0 +1,59 @@
+"""Deployment settings, read from the environment (`TUWEN_*`); the only place that reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import BadSettings
+
+
+class Settings(BaseSettings):
+    """Where things are and how much is allowed; nothing about networks (`NetworkSizes`) or training (`TrainingPlan`)."""
+
+    model_config = SettingsConfigDict(env_prefix="TUWEN_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path("var"), description="everything Tuwen writes: stores, pictures, generations, checkpoints")
+    database_url: SecretStr | None = Field(None, description="postgresql://…; without it an embedded PostgreSQL is used")
+    redis_url: SecretStr | None = Field(None, description="redis://…; without it an embedded Valkey is used")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
+    client_key: SecretStr | None = Field(None, description="bootstrap key of role client; made at first start if absent")
+    ops_key: SecretStr | None = Field(None, description="bootstrap key of role ops; made at first start if absent")
+    admin_key: SecretStr | None = Field(None, description="bootstrap key of role admin; made at first start if absent")
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    threads: int = Field(2, ge=1, le=64, description="compute threads of torch and FAISS in one process")
+    plan: Path | None = Field(None, description="TOML file with [training] and [network] sections for the trainer")
+    trainer_interval_minutes: float = Field(30, gt=0, description="longest pause between two training cycles")
+    trainer_minimum_exposures: int = Field(1000, ge=1, description="new exposures that start a cycle before the pause ends")
+    reindex_interval_minutes: float = Field(60, gt=0, description="pause between two periodic reindexes by the trainer")
+    generations_kept: int = Field(5, ge=2, le=100, description="generations kept on disk, the serving one included")
+    request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
+    picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
+    picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")
+    database_timeout_seconds: float = Field(5, gt=0, description="longest wait for one database statement of the API")
+    redis_timeout_seconds: float = Field(0.1, gt=0, description="longest wait for one Redis command")
+
+    @property
+    def generations(self) -> Path:
+        """Folder of the generations and the pointer to the current one."""
+        return self.home / "generations"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of the stored pictures, by content hash."""
+        return self.home / "pictures"
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises BadSettings naming the variable, without its value."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = "TUWEN_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSettings(f"{name}: {first['msg']}") from None
+    return settings.model_copy(update={"home": settings.home.absolute()})

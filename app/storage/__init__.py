@@ -1,0 +1,1 @@
+"""All SQL, all Redis, the picture files and the embedded stores."""

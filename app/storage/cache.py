@@ -1,0 +1,52 @@
+"""Redis/Valkey: only what can be rebuilt. Short time limits, no retries, and a breaker that skips a dead server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app.errors import BadSettings, Unavailable
+
+PAUSE_AFTER_FAILURE_SECONDS = 1.0
+
+
+class Cache:
+    """A client with time limits; after a failure every use fails at once for a moment instead of waiting again."""
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise BadSettings("TUWEN_REDIS_URL: write redis://:password@host:port/0")
+        self._client: Redis = Redis.from_url(
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+        )
+        self._closed_until = 0.0  # monotonic seconds
+
+    @property
+    def available(self) -> bool:
+        """Whether the next use would be tried at all."""
+        return time.monotonic() >= self._closed_until
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Redis]:
+        """The client for a few commands. Raises Unavailable when the server does not answer in time."""
+        if not self.available:
+            raise Unavailable("Redis did not answer a moment ago", store="cache")
+        try:
+            yield self._client
+        except (RedisError, OSError, TimeoutError) as error:
+            self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
+            raise Unavailable("Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()

@@ -1,0 +1,78 @@
+"""Database address -> engines with time limits; failures of the server become `Unavailable`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.errors import BadSettings, Unavailable
+
+CONNECT_TIMEOUT_SECONDS = 3
+UNREACHABLE = "PostgreSQL cannot be reached: check that it runs and that TUWEN_DATABASE_URL is right"
+
+
+def driver_url(url: str) -> URL:
+    """`postgresql://…` as SQLAlchemy's address with the psycopg driver, which serves sync and async."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadSettings("TUWEN_DATABASE_URL: write postgresql://user:password@host:port/database") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise BadSettings("TUWEN_DATABASE_URL: only postgresql:// is supported")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _connect_arguments(statement_timeout_seconds: float | None) -> dict[str, object]:
+    options = "-c timezone=UTC -c synchronous_commit=on"
+    if statement_timeout_seconds is not None:
+        options += f" -c statement_timeout={int(statement_timeout_seconds * 1000)}"
+    return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}
+
+
+def async_engine(url: str, *, statement_timeout_seconds: float | None, pool_size: int = 8) -> AsyncEngine:
+    """Engine of the API and of intake. None as the time limit is for batch work only."""
+    return create_async_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        connect_args=_connect_arguments(statement_timeout_seconds),
+    )
+
+
+def sync_engine(url: str) -> Engine:
+    """Engine of the trainer's log stream and of migrations."""
+    return create_engine(driver_url(url), pool_size=2, pool_pre_ping=True, connect_args=_connect_arguments(None))
+
+
+def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
+    """`Unavailable` for what another try may mend; the error itself for what is wrong with the statement."""
+    lost = isinstance(error, PoolTimeout | OSError | OperationalError) or getattr(error, "connection_invalidated", False)
+    return Unavailable(UNREACHABLE, store="database") if lost else error
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction, committed on leaving. Raises Unavailable when the server cannot be used."""
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise _translate(error) from error
+
+
+@contextmanager
+def sync_transaction(engine: Engine) -> Iterator[Connection]:
+    """The same for the trainer."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise _translate(error) from error

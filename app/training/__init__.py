@@ -1,0 +1,1 @@
+"""Samples -> artefact: fit, evaluate, publish; the sidecar's loop."""

@@ -1,0 +1,1 @@
+"""The four networks: torch in, torch out; they know no user, no database and no clock."""
