@@ -1,0 +1,52 @@
+"""Networks <-> a folder: weights (safetensors), sizes and choices (JSON). Strict loading, no pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from models.cascade import Cascade
+from models.sizes import Fusion, Modality, NetworkSizes, Prediction
+
+WEIGHTS, SIZES = "network.safetensors", "network.json"
+
+
+def save_network(network: Cascade, folder: Path) -> None:
+    """Write weights and sizes into an existing folder; the caller moves the finished folder into place."""
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    (folder / SIZES).write_text(json.dumps(asdict(network.sizes), indent=2) + "\n")
+
+
+def load_network(folder: Path) -> Cascade:
+    """Rebuild the network, ready to serve. Raises ValueError when files are missing, damaged or of another shape."""
+    try:
+        sizes = sizes_from(json.loads((folder / SIZES).read_text()))
+        state = load_file(folder / WEIGHTS)
+        network = Cascade(sizes)
+        network.load_state_dict(state, strict=True)
+    except (OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError, SafetensorError) as error:
+        raise ValueError(f"the network in {folder.name} cannot be loaded: {error}") from error
+    return network.eval()
+
+
+def sizes_from(values: dict[str, object]) -> NetworkSizes:
+    """Sizes from their JSON form. Raises ValueError for an unknown name or choice."""
+    known = {field.name for field in fields(NetworkSizes)}
+    unknown = set(values) - known
+    if unknown:
+        raise ValueError(f"unknown network sizes: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+    choices = {"modality": Modality, "fusion": Fusion, "prediction": Prediction}
+    typed = {name: choices[name](str(value)) if name in choices else value for name, value in values.items()}
+    return NetworkSizes(**typed)  # type: ignore[arg-type]
+
+
+def same_weights(one: Cascade, other: Cascade) -> bool:
+    """Whether two networks are equal to the last bit."""
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,87 @@
+"""The four networks, cascaded: a batch -> behaviour logits and serving scores (the patent's figure 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.batch import Batch, History, PostTokens
+from models.behaviour_encoding import BehaviourEncoding
+from models.behaviour_fusion import BehaviourFusion
+from models.behaviour_prediction import BehaviourPrediction
+from models.feature_extraction import FeatureExtraction
+from models.matching import LATEST, Matching
+from models.sizes import NetworkSizes
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one pass over a batch gives."""
+
+    logits: Tensor  # (batch, kinds)
+    scores: Tensor  # (batch, posts): serving score of every post of the batch for every sample
+    has_reference: Tensor  # (batch,) bool: samples whose scores mean something
+
+
+class Cascade(nn.Module):
+    """Feature extraction 101, behaviour encoding 102, behaviour fusion 103, behaviour prediction 104, and the match."""
+
+    def __init__(self, sizes: NetworkSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.feature_extraction = FeatureExtraction(sizes)
+        self.behaviour_encoding = BehaviourEncoding(sizes)
+        self.behaviour_fusion = BehaviourFusion(sizes)
+        self.behaviour_prediction = BehaviourPrediction(sizes)
+        self.matching = Matching()
+
+    def forward(self, batch: Batch) -> Predictions:
+        """Logits (batch, kinds) and serving scores (batch, posts)."""
+        vectors, quality = self.feature_extraction(batch.posts)
+        fused = self.fuse(vectors[batch.history.post], batch.history)
+        logits = self.behaviour_prediction(
+            vectors[batch.exposed][:, None],
+            quality[batch.exposed][:, None],
+            fused,
+            batch.history.mask,
+            batch.position[:, None],
+        )
+        scores, has_reference = self._serving_scores(vectors, quality, batch.history)
+        return Predictions(logits[:, 0], scores, has_reference)
+
+    def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
+        """Semantic vectors (posts, semantic_width) of unit length and qualities (posts,)."""
+        encoded: tuple[Tensor, Tensor] = self.feature_extraction(posts)
+        return encoded
+
+    def fuse(self, semantic: Tensor, history: History) -> Tensor:
+        """Semantic vectors of the history (batch, history, semantic_width) -> fused, the same shape."""
+        fused: Tensor = self.behaviour_fusion(semantic, self.behaviour_encoding(history))
+        return fused
+
+    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> Tensor:
+        """Behaviour probabilities (candidates, kinds) of one account.
+
+        candidates (candidates, width), quality (candidates,), semantic (1, history, width): vectors of its history.
+        """
+        fused = self.fuse(semantic, history)
+        logits = self.behaviour_prediction(candidates[None], quality[None], fused, history.mask)
+        return torch.sigmoid(logits[0])
+
+    def _serving_scores(self, vectors: Tensor, quality: Tensor, history: History) -> tuple[Tensor, Tensor]:
+        """Scores (batch, posts) by the latest references of each sample, and which samples have any, (batch,) bool."""
+        if history.post.shape[1] == 0:
+            return quality.expand(len(history.post), -1), history.mask.any(dim=1)
+        age = history.seconds_since_shown.masked_fill(~history.is_reference, torch.inf)
+        count = min(LATEST, age.shape[1])
+        latest = age.topk(count, dim=1, largest=False, sorted=True).indices  # (batch, references), latest first
+        is_reference = history.is_reference.gather(1, latest)
+        happened = history.happened.gather(1, latest[..., None].expand(-1, -1, history.happened.shape[-1]))
+        rank = torch.arange(count).expand(latest.shape)
+        log_weights = self.matching.log_weights(happened, rank).masked_fill(~is_reference, -torch.inf)
+        has_reference = is_reference.any(dim=1)
+        log_weights = torch.where(has_reference[:, None], log_weights, torch.zeros_like(log_weights))
+        references = vectors[history.post.gather(1, latest)]
+        return self.matching(references, log_weights, vectors, quality), has_reference

@@ -1,0 +1,52 @@
+"""Predictions + labels -> loss: of the behaviours (step 314), and of the score that serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from models.batch import Batch
+from models.cascade import Predictions
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean losses of one batch, each a scalar."""
+
+    behaviour: Tensor
+    serving: Tensor
+
+    def total(self, serving_weight: float) -> Tensor:
+        """The scalar to minimise."""
+        return self.behaviour + serving_weight * self.serving
+
+
+def behaviour_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy between predicted and first behaviour, (batch, kinds) twice -> scalar (claim 2, step 314)."""
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def serving_loss(predictions: Predictions, batch: Batch) -> Tensor:
+    """Softmax cross-entropy of the serving score: the post acted on against the other posts of the batch -> scalar.
+
+    The negatives were drawn by their popularity; subtracting the log of a post's chance to be in the batch makes the
+    sum stand for the whole catalogue (Bengio & Senécal 2008, importance-corrected sampled softmax). Posts known to be
+    the account's own are no negatives: serving never offers them again.
+    """
+    acted = (batch.labels.sum(dim=1) > 0) & predictions.has_reference
+    if not bool(acted.any()):
+        return predictions.scores.sum() * 0.0
+    target = batch.exposed[acted][:, None]
+    scores = predictions.scores[acted]
+    corrected = (scores - batch.log_presence).masked_fill(batch.known[acted], -torch.inf)
+    positive = scores.gather(1, target)
+    corrected = corrected.scatter(1, target, positive)
+    return (torch.logsumexp(corrected, dim=1) - positive[:, 0]).mean()
+
+
+def losses(predictions: Predictions, batch: Batch) -> Losses:
+    """Both losses of a batch."""
+    return Losses(behaviour_loss(predictions.logits, batch.labels), serving_loss(predictions, batch))
