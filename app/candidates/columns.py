@@ -33,6 +33,12 @@ class Codes:
         codes = [NO_CODE if word is None else number.setdefault(word, len(number)) for word in words]
         return cls(list(number), np.asarray(codes, dtype=np.int32))
 
+    def followed_by(self, more: Codes) -> Codes:
+        """These rows and then those of `more`, without looking at each of these again."""
+        number = dict(self._number)
+        codes = [NO_CODE if word is None else number.setdefault(word, len(number)) for word in more.words()]
+        return Codes(list(number), np.concatenate([self.codes, np.asarray(codes, dtype=np.int32)]))
+
     @cached_property
     def _number(self) -> dict[str, int]:
         return {word: code for code, word in enumerate(self.values)}
@@ -96,9 +102,9 @@ class PostColumns:
             post_ids=self.post_ids + more.post_ids,
             titles=self.titles + more.titles,
             picture_hashes=self.picture_hashes + more.picture_hashes,
-            category=Codes.of(self.category.words() + more.category.words()),
-            city=Codes.of(self.city.words() + more.city.words()),
-            author=Codes.of(self.author.words() + more.author.words()),
+            category=self.category.followed_by(more.category),
+            city=self.city.followed_by(more.city),
+            author=self.author.followed_by(more.author),
             tags=self.tags + more.tags,
             latitude=np.concatenate([self.latitude, more.latitude]),
             longitude=np.concatenate([self.longitude, more.longitude]),
@@ -115,8 +121,8 @@ def _seconds(moment: datetime | None, otherwise: float) -> float:
     return otherwise if moment is None else moment.timestamp()
 
 
-def write_columns(columns: PostColumns, file: Path) -> None:
-    """Write the columns; the caller moves the finished folder into place."""
+def write_columns(columns: PostColumns, hidden: NDArray[np.bool_], file: Path) -> None:
+    """Write the columns and which posts are hidden, (posts,); the caller moves the finished folder into place."""
     table = pa.table(
         {
             "post_id": pa.array(columns.post_ids, pa.string()),
@@ -130,16 +136,18 @@ def write_columns(columns: PostColumns, file: Path) -> None:
             "longitude": columns.longitude,
             "published_at": columns.published_at,
             "expires_at": columns.expires_at,
+            "hidden": hidden,
         }
     )
     pq.write_table(table, file)
 
 
-def read_columns(file: Path) -> PostColumns:
+def read_columns(file: Path) -> tuple[PostColumns, NDArray[np.bool_]]:
     """Read what `write_columns` wrote."""
     table = pq.read_table(file)
     column = {name: table.column(name) for name in table.column_names}
-    return PostColumns(
+    hidden = column["hidden"].to_numpy()
+    columns = PostColumns(
         post_ids=column["post_id"].to_pylist(),
         titles=column["title"].to_pylist(),
         picture_hashes=column["picture_hash"].to_pylist(),
@@ -152,3 +160,4 @@ def read_columns(file: Path) -> PostColumns:
         published_at=column["published_at"].to_numpy(),
         expires_at=column["expires_at"].to_numpy(),
     )
+    return columns, hidden

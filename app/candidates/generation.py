@@ -1,0 +1,254 @@
+"""One generation = one folder = one truth: network, vectors, index, columns, popular list, plan and report.
+
+Written beside the others under a temporary name, read back, renamed; a small pointer file names the current one and is
+moved by rename. So model and index cannot disagree, and roll-back is moving the pointer. A manifest holds the SHA-256 of
+every file, because neither FAISS nor safetensors notices a flipped bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.candidates.columns import PostColumns, read_columns, write_columns
+from app.candidates.index import build_index, read_index, write_index
+from app.errors import BadArtefact, Unavailable, UnknownId
+from models.artefact import SIZES, WEIGHTS, load_network, save_network
+from models.cascade import Cascade
+
+MANIFEST, POINTER = "manifest.json", "current"
+VECTORS, QUALITY, INDEX, POSTS, POPULAR = "vectors.npy", "quality.npy", "index.faiss", "posts.parquet", "popular.json"
+PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
+REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, INDEX, POSTS, POPULAR, PLAN, REPORT)
+TEMPORARY = ".building-"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a generation says of itself."""
+
+    generation: str
+    created_at: str  # RFC 3339, UTC
+    origin: str  # "start": the pretrained start; "trained": learnt from the log; "reindexed": as before, new candidates
+    parent: str | None  # the generation whose network it continues
+    posts: int
+    width: int  # of the vectors
+    changes_until: str  # RFC 3339: posts changed later are not in it
+    files: Mapping[str, str]  # name -> SHA-256
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a generation is made of, before it is written."""
+
+    network: Cascade
+    columns: PostColumns
+    hidden: NDArray[np.bool_]  # (posts,)
+    vectors: NDArray[np.float32]  # (posts, width), unit length
+    quality: NDArray[np.float32]  # (posts,)
+    popular: Sequence[str]  # post ids, most popular first
+    plan: Mapping[str, Any]
+    report: Mapping[str, Any]
+    curves: bytes | None  # PNG
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A loaded generation."""
+
+    manifest: Manifest
+    network: Cascade
+    columns: PostColumns
+    hidden: NDArray[np.bool_]  # (posts,)
+    vectors: NDArray[np.float32]  # (posts, width)
+    quality: NDArray[np.float32]  # (posts,)
+    index: faiss.Index
+    popular: list[str]
+    plan: dict[str, Any]
+
+
+class GenerationFolder:
+    """The folder of all generations."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def current(self) -> str | None:
+        """Id of the serving generation, None before the first."""
+        try:
+            return (self._folder / POINTER).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def ids(self) -> list[str]:
+        """All finished generations, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(
+            entry.name for entry in self._folder.iterdir() if (entry / MANIFEST).is_file() and entry.name[0] != "."
+        )
+
+    def path(self, generation: str) -> Path:
+        """Folder of one generation. Raises UnknownId."""
+        if generation not in self.ids():
+            raise UnknownId(f"there is no generation {generation!r}; GET /generations lists them")
+        return self._folder / generation
+
+    def manifest(self, generation: str) -> Manifest:
+        """What a generation says of itself. Raises UnknownId, BadArtefact."""
+        try:
+            return Manifest(**json.loads((self.path(generation) / MANIFEST).read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            raise BadArtefact(f"generation {generation}: its manifest cannot be read") from error
+
+    def report(self, generation: str) -> dict[str, Any]:
+        """The training report of a generation."""
+        report: dict[str, Any] = json.loads((self.path(generation) / REPORT).read_text())
+        return report
+
+    def promote(self, generation: str) -> None:
+        """Make a generation the serving one: verify it, then move the pointer. Raises UnknownId, BadArtefact."""
+        verify(self.path(generation))
+        _write_synced(self._folder / f"{TEMPORARY}{POINTER}", (generation + "\n").encode())
+        (self._folder / f"{TEMPORARY}{POINTER}").replace(self._folder / POINTER)
+        _sync_folder(self._folder)
+
+    def write(self, contents: Contents, *, origin: str, parent: str | None, changes_until: datetime) -> str:
+        """Write a generation beside the others and give its id; it does not serve yet. Raises Unavailable (disk)."""
+        now = datetime.now(UTC)
+        generation = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        building = self._folder / f"{TEMPORARY}{generation}"
+        try:
+            building.mkdir(parents=True)
+            _write_files(contents, building)
+            manifest = Manifest(
+                generation=generation,
+                created_at=now.isoformat(),
+                origin=origin,
+                parent=parent,
+                posts=len(contents.columns),
+                width=int(contents.vectors.shape[1]),
+                changes_until=changes_until.isoformat(),
+                files={file.name: _sha256(file) for file in sorted(building.iterdir())},
+            )
+            _write_synced(building / MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
+            verify(building)
+            building.replace(self._folder / generation)
+            _sync_folder(self._folder)
+        except OSError as error:
+            shutil.rmtree(building, ignore_errors=True)
+            raise Unavailable(
+                f"the generation could not be written: {error.strerror}; free space in {self._folder}"
+            ) from error
+        return generation
+
+    def load(self, generation: str) -> Generation:
+        """Verify and load a generation. Raises UnknownId, BadArtefact."""
+        return load_generation(self.path(generation))
+
+    def prune(self, kept: int) -> list[str]:
+        """Delete all but the latest `kept` generations, never the serving one; and what killed builds left behind."""
+        for leftover in self._folder.glob(f"{TEMPORARY}*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+        doomed = [one for one in self.ids()[:-kept] if one != self.current()]
+        for generation in doomed:
+            shutil.rmtree(self._folder / generation, ignore_errors=True)
+        return doomed
+
+
+def load_generation(folder: Path) -> Generation:
+    """Verify and load the generation in a folder. Raises BadArtefact."""
+    manifest = verify(folder)
+    try:
+        network = load_network(folder)
+        columns, hidden = read_columns(folder / POSTS)
+        loaded = Generation(
+            manifest=manifest,
+            network=network,
+            columns=columns,
+            hidden=hidden,
+            vectors=np.load(folder / VECTORS, allow_pickle=False),
+            quality=np.load(folder / QUALITY, allow_pickle=False),
+            index=read_index(folder / INDEX),
+            popular=json.loads((folder / POPULAR).read_text()),
+            plan=json.loads((folder / PLAN).read_text()),
+        )
+    except (OSError, ValueError) as error:
+        raise BadArtefact(f"generation {folder.name} cannot be loaded: {error}") from error
+    shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
+    if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.ntotal != shapes[0]:
+        raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
+    return loaded
+
+
+def verify(folder: Path) -> Manifest:
+    """Compare every file with the manifest. Raises BadArtefact naming the first that differs."""
+    try:
+        manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise BadArtefact(f"generation {folder.name}: its manifest cannot be read") from error
+    missing = [name for name in REQUIRED if name not in manifest.files]
+    if missing:
+        raise BadArtefact(f"generation {folder.name}: its manifest lacks {', '.join(missing)}")
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if Path(name).name != name or not file.is_file() or _sha256(file) != expected:
+            raise BadArtefact(f"generation {folder.name}: {name} is missing or damaged; promote another or reindex")
+    return manifest
+
+
+def _write_files(contents: Contents, folder: Path) -> None:
+    """All files but the manifest."""
+    save_network(contents.network, folder)
+    np.save(folder / VECTORS, contents.vectors, allow_pickle=False)
+    np.save(folder / QUALITY, contents.quality, allow_pickle=False)
+    write_index(build_index(with_quality(contents.vectors, contents.quality)), folder / INDEX)
+    write_columns(contents.columns, contents.hidden, folder / POSTS)
+    (folder / POPULAR).write_text(json.dumps(list(contents.popular)))
+    (folder / PLAN).write_text(json.dumps(contents.plan, indent=2))
+    (folder / REPORT).write_text(json.dumps(contents.report, indent=2))
+    if contents.curves is not None:
+        (folder / CURVES).write_bytes(contents.curves)
+    for file in folder.iterdir():
+        _sync(file)
+
+
+def with_quality(vectors: NDArray[np.float32], quality: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Items of the index, (posts, width + 1): its inner product with [tau r, 1] is tau cos(r, c) + quality_c."""
+    return np.ascontiguousarray(np.concatenate([vectors, quality[:, None]], axis=1), dtype=np.float32)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write_synced(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    _sync(file)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
