@@ -94,6 +94,15 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class PostAct:
+    """A behaviour together with the post it was on; whose it is, the holder knows."""
+
+    post_id: str
+    kind: BehaviourKind
+    at: datetime  # UTC, aware
+
+
+@dataclass(frozen=True, slots=True)
 class ShownPost:
     """An exposure with everything that followed from it, whenever it followed."""
 
