@@ -1,0 +1,81 @@
+"""Real stores for the tests: embedded PostgreSQL and Valkey once per session, an empty migrated database per test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import psycopg
+import pytest
+import redis
+from pydantic import SecretStr
+
+from app.settings import Settings
+from app.storage.embedded import Addresses, store_addresses
+from app.storage.migrate import migrate
+from app.storage.stores import Stores, open_stores
+
+TEMPLATE = "template_of_tests"
+database_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """The session's own servers, in a folder of its own."""
+    home = tmp_path_factory.mktemp("stores")
+    with store_addresses(Settings(home=home, database_url=None, redis_url=None)) as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def server(addresses: Addresses) -> Iterator[psycopg.Connection]:
+    """A connection for making and dropping databases. No test outlives a power cut: nothing waits for the disk."""
+    with psycopg.connect(addresses.database_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        migrate(_with_database(addresses, TEMPLATE))
+        yield connection
+
+
+@pytest.fixture
+def database_url(addresses: Addresses, server: psycopg.Connection) -> Iterator[str]:
+    """Address of a database with the newest schema and nothing in it."""
+    name = f"test_{next(database_numbers)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _with_database(addresses, name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def redis_url(addresses: Addresses) -> str:
+    """Address of an empty Valkey."""
+    with redis.Redis.from_url(addresses.redis_url) as client:
+        client.flushdb()
+    return addresses.redis_url
+
+
+@pytest.fixture
+def settings(tmp_path, database_url: str, redis_url: str) -> Settings:
+    """Settings of a service with empty stores and an empty home."""
+    return Settings(
+        home=tmp_path / "home",
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        redis_timeout_seconds=2,  # a loaded test machine is not a broken Valkey
+    )
+
+
+@pytest.fixture
+async def stores(settings: Settings, anyio_backend: str) -> AsyncIterator[Stores]:
+    async with open_stores(settings) as stores:
+        yield stores
+
+
+def _with_database(addresses: Addresses, name: str) -> str:
+    return addresses.database_url.rsplit("/", 1)[0] + "/" + name
