@@ -112,6 +112,7 @@ class ShownPost:
     shown_at: datetime  # UTC, aware
     position: int | None
     acts: tuple[Act, ...]  # ordered by `at`
+    arrived_at: datetime | None = None  # UTC, aware: the latest arrival of the showing or of any of its acts
 
 
 class Sequence(StrEnum):
