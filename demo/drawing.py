@@ -41,7 +41,8 @@ PAINT: dict[Mood, tuple[str, str, str]] = {
         "#5b5aa6",
         "#2b2a5c",
         '<g fill="#ffe9a8"><circle cx="14" cy="14" r="1.6"/><circle cx="34" cy="6" r="1"/>'
-        '<circle cx="100" cy="12" r="1.8"/><circle cx="106" cy="44" r="1.1"/><circle cx="6" cy="52" r="1.2"/><circle cx="8" cy="98" r="1.5"/></g>',
+        '<circle cx="100" cy="12" r="1.8"/><circle cx="106" cy="44" r="1.1"/>'
+        '<circle cx="6" cy="52" r="1.2"/><circle cx="8" cy="98" r="1.5"/></g>',
     ),
 }
 

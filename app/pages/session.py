@@ -1,0 +1,98 @@
+"""A secret -> sealed page sessions: what a cookie says, who may read it and until when; nothing is kept on the server.
+
+Cookies are HttpOnly and SameSite=Strict; what they hold is signed, not hidden. A session sealed for one page opens no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+SECRET_BYTES = 32
+
+
+def session_secret(home: Path) -> bytes:
+    """The signing secret of this installation; made at the first call, readable by its owner only."""
+    path = home / "pages.key"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"pages.key.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
+        # Of two processes that start together the second to link loses, and both read the same secret.
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeal:
+    """Seals and opens the sessions of one page."""
+
+    secret: bytes
+    page: str
+    lasts_seconds: int
+
+    def seal(self, subject: str) -> str:
+        """A cookie value that says who `subject` is until the session ends."""
+        content = json.dumps({"subject": subject, "until": int(time.time()) + self.lasts_seconds}).encode()
+        return f"{_text(content)}.{_text(self._signature(content))}"
+
+    def open(self, cookie: str | None) -> str | None:
+        """The subject of a genuine session that has not ended; else None."""
+        content_text, _, signature_text = (cookie or "").partition(".")
+        content, signature = _bytes(content_text), _bytes(signature_text)
+        if not hmac.compare_digest(signature, self._signature(content)):
+            return None
+        session = json.loads(content)
+        return str(session["subject"]) if session["until"] > time.time() else None
+
+    def _signature(self, content: bytes) -> bytes:
+        return hmac.digest(self.secret, self.page.encode() + b"\0" + content, hashlib.sha256)
+
+
+class Throttle:
+    """Counts failures per caller in a sliding window; in this process only."""
+
+    def __init__(self, *, failures: int, window_seconds: float, callers: int = 10_000) -> None:
+        self._failures = failures
+        self._window_seconds = window_seconds
+        self._callers = callers
+        self._times: dict[str, deque[float]] = {}  # caller -> monotonic seconds of his latest failures
+
+    def wait_seconds(self, caller: str) -> float:
+        """How long the caller has to wait; 0 if he may try now."""
+        times = self._times.get(caller)
+        if times is None or len(times) < self._failures:
+            return 0.0
+        return max(0.0, times[0] + self._window_seconds - time.monotonic())
+
+    def failed(self, caller: str) -> None:
+        """Note a failure."""
+        if caller not in self._times and len(self._times) >= self._callers:
+            self._times.pop(next(iter(self._times)))
+        self._times.setdefault(caller, deque(maxlen=self._failures)).append(time.monotonic())
+
+
+def _text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return b""
