@@ -1,6 +1,6 @@
 """A secret -> sealed page sessions: what a cookie says, who may read it and until when; nothing is kept on the server.
 
-Cookies are HttpOnly and SameSite=Strict; what they hold is signed, not hidden. A session sealed for one page opens no other.
+Cookies are HttpOnly and SameSite=Strict; what they hold is signed, not hidden. A session of one page opens no other.
 """
 
 from __future__ import annotations
