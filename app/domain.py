@@ -168,6 +168,7 @@ class Reference:
     at: datetime  # UTC, aware; of that act
     weight: float  # > 0; relative influence on matching
     user_id: str | None = None  # the peer whose reference it is; None for one's own
+    behaviours: frozenset[BehaviourKind] = frozenset()  # every kind of act on it, the strongest included
 
 
 class Role(StrEnum):
