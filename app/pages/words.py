@@ -9,7 +9,7 @@ LANGUAGES = ("en", "zh")
 _WORDS: dict[str, tuple[str, str]] = {
     "strapline": ("posts of picture + title, recommended from what people do", "图文组合推荐：从人们的行为中学习"),
     "simulated": (
-        "The people on this page are simulated, and so is what they do. The pictures and titles are real.",
+        "The people on this page are simulated, and so is what they do. The pictures and their names are real.",
         "本页的用户及其行为均为模拟；图片与名称是真实的。",
     ),
     "viewing_as": ("Viewing as", "当前身份"),
