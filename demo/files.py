@@ -38,17 +38,46 @@ class DemoFiles:
         """Seed and first moment of the world."""
         return self.folder / "beginning.json"
 
+    def replayed_until(self) -> datetime | None:
+        """How much of the past the service has been told; None before the first of it."""
+        path = self.folder / "replayed"
+        return datetime.fromisoformat(path.read_text(encoding="utf-8")) if path.exists() else None
 
-def open_world(files: DemoFiles, now: datetime) -> World:
-    """The world of an earlier start, or a new one whose past ends today."""
+    def note_replayed(self, until: datetime) -> None:
+        """Remember it, for a start after an interrupted one."""
+        _write(self.folder / "replayed", until.isoformat())
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """From which the whole simulation can be made again."""
+
+    seed: int
+    began_at: datetime  # UTC, aware: first moment of the replayed past
+    live_from: datetime  # UTC, aware: its end
+
+    @property
+    def world(self) -> World:
+        """Posts, people and what they like."""
+        return demo_world(self.seed, self.began_at)
+
+
+def open_beginning(files: DemoFiles, now: datetime) -> Beginning:
+    """That of an earlier start, or a new one whose past ends now."""
     if files.beginning.exists():
         kept = json.loads(files.beginning.read_text(encoding="utf-8"))
-        return demo_world(int(kept["seed"]), datetime.fromisoformat(kept["began_at"]))
+        times = (datetime.fromisoformat(kept[name]) for name in ("began_at", "live_from"))
+        return Beginning(int(kept["seed"]), *times)
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    world = demo_world(SEED, midnight - timedelta(days=PAST_DAYS - 1))
+    beginning = Beginning(SEED, began_at=midnight - timedelta(days=PAST_DAYS - 1), live_from=now.astimezone(UTC))
     files.folder.mkdir(parents=True, exist_ok=True)
-    _write(files.beginning, json.dumps({"seed": SEED, "began_at": world.began_at.isoformat()}))
-    return world
+    kept = {
+        "seed": SEED,
+        "began_at": beginning.began_at.isoformat(),
+        "live_from": beginning.live_from.isoformat(),
+    }
+    _write(files.beginning, json.dumps(kept))
+    return beginning
 
 
 def write_files(files: DemoFiles, world: World, progress: Progress) -> None:

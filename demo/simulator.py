@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,8 @@ VISITS_PER_BATCH = 32
 REQUESTS_AT_ONCE = 4
 LIVE_PAUSE_SECONDS = 4.0
 
-Report = Callable[[int, int], None]  # visits done, of how many
+EARLIER_FEED = "earlier feed"
+Report = Callable[[datetime], None]  # everything up to this moment has been told
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,15 @@ class Simulator:
         self._world = world
         self._phone = phone
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self.rates: dict[str, list[float]] = {}  # generation -> true click rate of each of its pages
 
     async def replay(self, visits: Sequence[Visit], report: Report) -> None:
-        """All visits of the past, in order."""
-        done = 0
+        """Visits of the past, in order."""
         for batch in batches(visits):
             pages = await asyncio.gather(*(self._page(visit) for visit in batch))
-            await self._tell(pages)
-            done += len(batch)
-            report(done, len(visits))
+            await self._phone.report_exposures([one for page in pages for one in page.exposures])
+            await self._phone.report_behaviours([one for page in pages for one in page.behaviours])
+            report(batch[-1].at)
 
     async def live(self, now: Callable[[], datetime]) -> None:
         """One visit every few seconds, for ever. What a person does later is reported when its time has come."""
@@ -103,8 +104,9 @@ class Simulator:
         waiting: list[dict[str, Any]] = []
         while True:
             visit = Visit(now(), dice.choice(self._world.people))
-            page = await self._phone.recommend(visit.person.user_id, count=POSTS_SHOWN)
+            page = self._as_of(visit.at, await self._phone.recommend(visit.person.user_id, count=POSTS_SHOWN))
             if page.post_ids:
+                self._measure(visit, page)
                 shown = show(self._world, visit, page, scene="home")
                 await self._phone.report_exposures(shown.exposures)
                 waiting.extend(shown.behaviours)
@@ -114,25 +116,29 @@ class Simulator:
             await asyncio.sleep(LIVE_PAUSE_SECONDS)
 
     async def _page(self, visit: Visit) -> Shown:
-        """What one visit shows, by the earlier feed or by the service."""
+        """What a visit of the past shows, by the earlier feed or by the service."""
         if visit.at < self._world.began_at + timedelta(days=EARLIER_FEED_DAYS):
-            return show(self._world, visit, self._earlier_page(visit), scene="earlier feed")
-        async with self._slots:
-            page = await self._phone.recommend(visit.person.user_id, count=POSTS_ASKED)
-        known = [
-            post_id
-            for post_id in page.post_ids
-            if self._world.posts[self._world.row_of[post_id]].published_at <= visit.at
-        ]
-        return show(
-            self._world, visit, Page(page.recommendation_id, known[:POSTS_SHOWN], page.generation), scene="home"
-        )
+            page = self._earlier_page(visit)
+        else:
+            async with self._slots:
+                page = await self._phone.recommend(visit.person.user_id, count=POSTS_ASKED)
+            page = self._as_of(visit.at, page)
+        self._measure(visit, page)
+        return show(self._world, visit, page, scene=EARLIER_FEED if page.recommendation_id is None else "home")
 
     def _earlier_page(self, visit: Visit) -> Page:
+        """A random page."""
         dice = random.Random(f"earlier:{visit.person.user_id}:{visit.at.isoformat()}")  # noqa: S311 (a simulation)
-        rows = dice.sample(list(self._world.published_rows(visit.at)), POSTS_SHOWN)
-        return Page(None, [self._world.posts[row].post_id for row in rows], None)
+        rows = dice.sample([int(row) for row in self._world.published_rows(visit.at)], POSTS_SHOWN)
+        return Page(None, [self._world.posts[row].post_id for row in rows], EARLIER_FEED)
 
-    async def _tell(self, pages: Sequence[Shown]) -> None:
-        await self._phone.report_exposures([one for page in pages for one in page.exposures])
-        await self._phone.report_behaviours([one for page in pages for one in page.behaviours])
+    def _as_of(self, moment: datetime, page: Page) -> Page:
+        """The page without what was published after `moment`: the service knows today's posts."""
+        row_of, posts = self._world.row_of, self._world.posts
+        known = [one for one in page.post_ids if one in row_of and posts[row_of[one]].published_at <= moment]
+        return replace(page, post_ids=known[:POSTS_SHOWN])
+
+    def _measure(self, visit: Visit, page: Page) -> None:
+        if page.post_ids and page.generation is not None:
+            rate = self._world.true_click_rate(visit.person.user_id, page.post_ids, visit.at)
+            self.rates.setdefault(page.generation, []).append(rate)

@@ -4,14 +4,14 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from demo.files import DemoFiles, open_world, write_files
+from demo.files import DemoFiles, open_beginning, write_files
 
 NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
 
 
 def test_the_files_name_pictures_that_exist_and_a_second_writing_changes_nothing(tmp_path: Path) -> None:
     files = DemoFiles(tmp_path / "demo")
-    world = open_world(files, NOW)
+    world = open_beginning(files, NOW).world
     small = type(world)(world.posts[:12], world.people, world.began_at)
     counted: list[int] = []
 
@@ -30,7 +30,16 @@ def test_the_files_name_pictures_that_exist_and_a_second_writing_changes_nothing
 def test_a_later_start_opens_the_same_world(tmp_path: Path) -> None:
     files = DemoFiles(tmp_path / "demo")
 
-    first = open_world(files, NOW)
-    later = open_world(files, NOW.replace(month=5))
+    first = open_beginning(files, NOW)
+    later = open_beginning(files, NOW.replace(month=5))
 
     assert later == first
+
+
+def test_an_interrupted_replay_is_remembered(tmp_path: Path) -> None:
+    files = DemoFiles(tmp_path)
+    assert files.replayed_until() is None
+
+    files.note_replayed(NOW)
+
+    assert files.replayed_until() == NOW
