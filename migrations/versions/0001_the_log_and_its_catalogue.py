@@ -43,7 +43,7 @@ def upgrade() -> None:
             value text NOT NULL,
             PRIMARY KEY (user_id, name, value)
         )""")
-    op.execute("CREATE INDEX user_traits_value ON user_traits (name, value)")
+    op.execute("CREATE INDEX user_traits_value ON user_traits (name, value, user_id)")
     # Not partitioned: the client's id must be unique over all days, and behaviours join by it.
     op.execute("""
         CREATE TABLE exposures (

@@ -1,0 +1,240 @@
+"""A user id -> what serving knows of the user: showings, seen posts, peers; from Redis while nothing has changed.
+
+Cache-aside with versions: the version is read before PostgreSQL is, and what was loaded counts only as long as that
+version stands. Whoever commits a change of the user's log sets a new version afterwards (`forget_users`), so no answer
+is older than a committed change. A version is a random number: one that was lost cannot come back as an older state's.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import Redis
+
+from app.domain import ShownPost
+from app.errors import Unavailable
+from app.storage.cache import Cache
+from app.storage.flights import Flights
+from app.storage.peers import Peer, find_peers, read_peers
+from app.storage.postgres import transaction
+from app.storage.stores import Stores
+from app.storage.user_bytes import CachedLog, CachedPeers
+from app.storage.user_log import UserLog, read_user_log
+
+POSTS_VERSION = "posts:version"  # counted up by whoever changes a post
+FRESH_SECONDS = 60  # bounds what a version lost with a broken Redis could hide
+PEERS_FRESH_SECONDS = 600  # peers change slowly
+KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
+VERSION_SECONDS = 2 * KEPT_SECONDS
+VERSION_BYTES = 8
+PATIENCE_SECONDS = 1.0  # with PostgreSQL; a frozen one never answers
+PROBE_PATIENCE_SECONDS = 0.25  # once it has failed
+PAUSE_SECONDS = 1.0  # between two tries of a PostgreSQL that has failed
+ERASED_AT_ONCE = 1000
+OWED_AT_MOST = 100_000
+
+CACHE, HISTORY, PEERS = "cache", "history", "peers"  # what an answer may have gone without
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What serving knows of one user; empty for a new one."""
+
+    shown: tuple[ShownPost, ...] = ()  # oldest first: the latest 200, and older ones that were acted on
+    seen: frozenset[str] = frozenset()  # ids of posts shown to him
+    peers: tuple[Peer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedUser:
+    """A state, what it had to go without, and the version of the catalogue read in the same round trip."""
+
+    state: UserState
+    degraded: tuple[str, ...] = ()  # of "cache", "history", "peers"
+    posts_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    """What Redis has of a user."""
+
+    version: bytes = b""  # empty without Redis
+    log: CachedLog | None = None
+    peers: CachedPeers | None = None
+    posts_version: int | None = None
+    is_reachable: bool = True
+
+    @property
+    def current_log(self) -> UserLog | None:
+        """The log, if nothing has changed since it was read."""
+        log = self.log
+        fresh = log is not None and log.version == self.version.decode() and time.time() - log.read_at < FRESH_SECONDS
+        return log.log if log is not None and fresh else None
+
+    @property
+    def current_peers(self) -> CachedPeers | None:
+        """The peers, if they are recent. None found is looked at again soon: a new user's first likes bring some."""
+        if self.peers is None:
+            return None
+        fresh_seconds = PEERS_FRESH_SECONDS if self.peers.peers else FRESH_SECONDS
+        return self.peers if time.time() - self.peers.read_at < fresh_seconds else None
+
+
+# Per process and cache: the loads under way, and users whose new version could not be written.
+_flights: WeakKeyDictionary[Cache, Flights[tuple[UserLog, CachedPeers]]] = WeakKeyDictionary()
+_owed: WeakKeyDictionary[Cache, set[str]] = WeakKeyDictionary()
+
+
+async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
+    """What is known of the user, in one round trip to Redis when nothing has changed.
+
+    Never raises for a store that is down: the state is then as good as it can be, and `degraded` says what it lacks.
+    """
+    cached = await _read_cache(stores.cache, user_id)
+    lacking = set() if cached.is_reachable else {CACHE}
+    log, peers = cached.current_log, cached.current_peers
+    if log is None or peers is None:
+        try:
+            log, peers = await _flights_of(stores.cache).join(
+                (user_id, cached.version), lambda: _load(stores, user_id, cached)
+            )
+        except Unavailable:
+            lacking.add(HISTORY if log is None else PEERS)
+            log = log or (cached.log.log if cached.log else UserLog())
+            peers = cached.peers or CachedPeers()
+    if not peers.is_complete:
+        lacking.add(PEERS)
+    return LoadedUser(UserState(log.shown, log.seen, peers.peers), tuple(sorted(lacking)), cached.posts_version)
+
+
+async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
+    """Let no state cached before now count any more; call it after the commit that changed these users' log.
+
+    Without Redis it is made up for before this process next reads one of them; other processes may then serve the old
+    state for up to FRESH_SECONDS.
+    """
+    owed = _owed.setdefault(cache, set())
+    if len(owed) < OWED_AT_MOST:
+        owed.update(user_ids)
+    with suppress(Unavailable):
+        await _pay(cache, owed)
+
+
+async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
+    """Let the users' peers be looked up anew, after their attributes have changed."""
+    keys = [_peers_key(user_id) for user_id in user_ids]
+    with suppress(Unavailable):
+        async with cache.use() as redis:
+            if keys:
+                await redis.unlink(*keys)
+
+
+async def erase_cached_user(cache: Cache, user_id: str) -> None:
+    """Remove the user's own entries, and every list of peers, since any may name him. Raises Unavailable."""
+    async with cache.use() as redis:
+        await redis.unlink(_version_key(user_id), _log_key(user_id), _peers_key(user_id))
+        keys: list[bytes] = []
+        async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE):
+            keys.append(key)
+        for at in range(0, len(keys), ERASED_AT_ONCE):
+            await redis.unlink(*keys[at : at + ERASED_AT_ONCE])
+
+
+def _flights_of(cache: Cache) -> Flights[tuple[UserLog, CachedPeers]]:
+    flights = _flights.get(cache)
+    if flights is None:
+        flights = _flights[cache] = Flights(
+            patience_seconds=PATIENCE_SECONDS,
+            probe_patience_seconds=PROBE_PATIENCE_SECONDS,
+            pause_seconds=PAUSE_SECONDS,
+        )
+    return flights
+
+
+def _version_key(user_id: str) -> str:
+    return f"user:{user_id}:version"
+
+
+def _log_key(user_id: str) -> str:
+    return f"user:{user_id}:log"
+
+
+def _peers_key(user_id: str) -> str:
+    return f"user:{user_id}:peers"
+
+
+def _new_version() -> bytes:
+    return secrets.token_hex(VERSION_BYTES).encode()
+
+
+async def _pay(cache: Cache, owed: set[str]) -> None:
+    """Write the new versions that are owed."""
+    paid = list(owed)
+    async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
+        for user_id in paid:
+            pipeline.set(_version_key(user_id), _new_version(), ex=VERSION_SECONDS)
+        await pipeline.execute()
+    owed.difference_update(paid)
+
+
+async def _read_cache(cache: Cache, user_id: str) -> _Cached:
+    """What Redis has; a user without a version is given one, which no cached state can have."""
+    keys = [_version_key(user_id), _log_key(user_id), _peers_key(user_id), POSTS_VERSION]
+    try:
+        owed = _owed.get(cache)
+        if owed:
+            await _pay(cache, owed)
+        async with cache.use() as redis:
+            version, log, peers, posts = cast(list[bytes | None], await redis.mget(keys))
+            version = version or await _first_version(redis, user_id)
+    except Unavailable:
+        return _Cached(is_reachable=False)
+    return _Cached(version, CachedLog.of(log, user_id), CachedPeers.of(peers), int(posts) if posts else None)
+
+
+async def _first_version(redis: Redis, user_id: str) -> bytes:
+    """Give the user a version, unless somebody has just done so."""
+    made = _new_version()
+    there = await redis.set(_version_key(user_id), made, ex=VERSION_SECONDS, nx=True, get=True)
+    return cast(bytes | None, there) or made
+
+
+async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog, CachedPeers]:
+    """Read from PostgreSQL what Redis has not, and write it there."""
+    log, peers = cached.current_log, cached.current_peers
+    read_at = time.time()
+    entries: dict[str, bytes] = {}
+    async with transaction(stores.database) as connection:
+        if log is None:
+            log = await read_user_log(connection, user_id)
+            entries[_log_key(user_id)] = CachedLog(cached.version.decode(), read_at, log).to_bytes()
+        found = await read_peers(connection, user_id) if peers is None else ()
+    if peers is None:
+        peers = CachedPeers(read_at, found) if found else await _find_peers(stores, user_id)
+        entries[_peers_key(user_id)] = peers.to_bytes()
+    if cached.is_reachable:
+        with suppress(Unavailable):
+            await _write_cache(stores.cache, entries)
+    return log, peers
+
+
+async def _find_peers(stores: Stores, user_id: str) -> CachedPeers:
+    """Peers of a user for whom none were computed ahead; incomplete when that takes too long."""
+    try:
+        async with transaction(stores.database) as connection:
+            return CachedPeers(time.time(), await find_peers(connection, user_id))
+    except Unavailable:
+        return CachedPeers(time.time(), is_complete=False)
+
+
+async def _write_cache(cache: Cache, entries: dict[str, bytes]) -> None:
+    async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
+        for key, value in entries.items():
+            pipeline.set(key, value, ex=KEPT_SECONDS)
+        await pipeline.execute()
