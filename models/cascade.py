@@ -41,14 +41,9 @@ class Cascade(nn.Module):
         """Logits (batch, kinds) and serving scores (batch, posts)."""
         vectors, quality = self.feature_extraction(batch.posts)
         fused = self.fuse(vectors[batch.history.post], batch.history)
-        logits = self.behaviour_prediction(
-            vectors[batch.exposed][:, None],
-            quality[batch.exposed][:, None],
-            fused,
-            batch.history.mask,
-            batch.position[:, None],
-        )
-        scores, has_reference = self._serving_scores(vectors, quality, batch.history)
+        exposed = (vectors[batch.exposed][:, None], quality[batch.exposed][:, None])
+        logits = self.behaviour_prediction(*exposed, fused, batch.history.mask, batch.position[:, None])
+        scores, has_reference = self.match(vectors, quality, vectors[batch.history.post], batch.history)
         return Predictions(logits[:, 0], scores, has_reference)
 
     def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
@@ -70,10 +65,16 @@ class Cascade(nn.Module):
         logits = self.behaviour_prediction(candidates[None], quality[None], fused, history.mask)
         return torch.sigmoid(logits[0])
 
-    def _serving_scores(self, vectors: Tensor, quality: Tensor, history: History) -> tuple[Tensor, Tensor]:
-        """Scores (batch, posts) by the latest references of each sample, and which samples have any, (batch,) bool."""
+    def match(
+        self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History
+    ) -> tuple[Tensor, Tensor]:
+        """Serving scores (batch, candidates) by each sample's latest references, and who has any, (batch,) bool.
+
+        candidates (candidates, width), quality (candidates,), semantic (batch, history, width): vectors of the histories.
+        """
+        has_reference = history.is_reference.any(dim=1)
         if history.post.shape[1] == 0:
-            return quality.expand(len(history.post), -1), history.mask.any(dim=1)
+            return quality.expand(len(has_reference), -1), has_reference
         age = history.seconds_since_shown.masked_fill(~history.is_reference, torch.inf)
         count = min(LATEST, age.shape[1])
         latest = age.topk(count, dim=1, largest=False, sorted=True).indices  # (batch, references), latest first
@@ -81,7 +82,6 @@ class Cascade(nn.Module):
         happened = history.happened.gather(1, latest[..., None].expand(-1, -1, history.happened.shape[-1]))
         rank = torch.arange(count).expand(latest.shape)
         log_weights = self.matching.log_weights(happened, rank).masked_fill(~is_reference, -torch.inf)
-        has_reference = is_reference.any(dim=1)
         log_weights = torch.where(has_reference[:, None], log_weights, torch.zeros_like(log_weights))
-        references = vectors[history.post.gather(1, latest)]
-        return self.matching(references, log_weights, vectors, quality), has_reference
+        references = semantic.gather(1, latest[..., None].expand(-1, -1, semantic.shape[-1]))
+        return self.matching(references, log_weights, candidates, quality), has_reference

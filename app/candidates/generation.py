@@ -1,8 +1,8 @@
 """One generation = one folder = one truth: network, vectors, index, columns, popular list, plan and report.
 
 Written beside the others under a temporary name, read back, renamed; a small pointer file names the current one and is
-moved by rename. So model and index cannot disagree, and roll-back is moving the pointer. A manifest holds the SHA-256 of
-every file, because neither FAISS nor safetensors notices a flipped bit.
+moved by rename. So model and index cannot disagree, and roll-back is moving the pointer. A manifest holds the SHA-256
+of every file, because neither FAISS nor safetensors notices a flipped bit.
 """
 
 from __future__ import annotations
@@ -117,6 +117,11 @@ class GenerationFolder:
         """The training report of a generation."""
         report: dict[str, Any] = json.loads((self.path(generation) / REPORT).read_text())
         return report
+
+    def curves(self, generation: str) -> bytes | None:
+        """The picture of the training curves (PNG), None for a generation that was not trained."""
+        file = self.path(generation) / CURVES
+        return file.read_bytes() if file.exists() else None
 
     def promote(self, generation: str) -> None:
         """Make a generation the serving one: verify it, then move the pointer. Raises UnknownId, BadArtefact."""

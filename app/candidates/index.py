@@ -18,13 +18,11 @@ PROBED_LISTS = 16
 def build_index(items: NDArray[np.float32]) -> faiss.Index:
     """Index over items (posts, width) by inner product: flat for few posts, inverted lists for many."""
     posts, width = items.shape
-    if posts <= EXACT_POSTS:
-        index = faiss.IndexFlatIP(width)
-    else:
-        lists = max(1, posts // ROWS_PER_LIST)
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
+    index: faiss.Index = faiss.IndexFlatIP(width)
+    if posts > EXACT_POSTS:
+        lists = posts // ROWS_PER_LIST
+        index = faiss.IndexIVFFlat(index, width, lists, faiss.METRIC_INNER_PRODUCT)
         index.train(items[:: max(1, posts // (lists * 50))])
-        index.nprobe = PROBED_LISTS
     index.add(items)
     return index
 

@@ -1,0 +1,78 @@
+"""Posts -> semantic vectors and qualities, in batches, by one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.samples.tokens import Content, TokenSource, TokenTable
+from app.storage.pictures import PictureFolder
+from app.storage.tokens import TokenCache
+from models.batch import PostTokens
+from models.cascade import Cascade
+from models.picture_tokens import installed_picture_backbone, load_picture_backbone
+from models.sizes import NetworkSizes
+from models.title_tokens import installed_title_backbone, load_title_backbone
+
+POSTS_AT_ONCE = 256
+POSTS_TO_WHITEN = 4000
+TOKENS_FILE = "tokens.sqlite"
+
+
+class PostEncoder:
+    """The feature extraction network with the backbones it was trained on."""
+
+    def __init__(self, network: Cascade, *, home: Path) -> None:
+        self.network = network
+        self._widths = (network.sizes.picture_width, network.sizes.title_width)
+        self._source = token_source(network.sizes, home)
+
+    def encode(self, contents: Sequence[Content]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Vectors (posts, width) of unit length and qualities (posts,)."""
+        width = self.network.sizes.semantic_width
+        vectors, quality = np.zeros((len(contents), width), np.float32), np.zeros(len(contents), np.float32)
+        for at in range(0, len(contents), POSTS_AT_ONCE):
+            some = slice(at, at + POSTS_AT_ONCE)
+            with torch.inference_mode():
+                found, worth = self.network.encode(self.tokens(contents[some]))
+            vectors[some], quality[some] = found.numpy(), worth.numpy()
+        return vectors, quality
+
+    def tokens(self, contents: Sequence[Content]) -> PostTokens:
+        """Backbone tokens of the posts, padded."""
+        table = TokenTable(self._source, contents, widths=self._widths)
+        return table.gather(np.arange(len(contents)))
+
+
+def token_source(sizes: NetworkSizes, home: Path) -> TokenSource:
+    """The backbones of these sizes behind the cache in `home`."""
+    cache = TokenCache(home / TOKENS_FILE)
+    backbones = {"picture_backbone": sizes.picture_backbone, "title_backbone": sizes.title_backbone}
+    return TokenSource(PictureFolder(home / "pictures"), cache, **backbones)
+
+
+def start_sizes(**chosen: object) -> NetworkSizes:
+    """Sizes for the backbones that are installed here, with the chosen ones put in."""
+    picture = load_picture_backbone(str(chosen.pop("picture_backbone", installed_picture_backbone())))
+    title = load_title_backbone(str(chosen.pop("title_backbone", installed_title_backbone())))
+    return NetworkSizes(
+        picture_backbone=picture.name,
+        title_backbone=title.name,
+        picture_width=picture.width,
+        title_width=title.width,
+        **chosen,  # type: ignore[arg-type]
+    )
+
+
+def start_network(sizes: NetworkSizes, contents: Sequence[Content], *, home: Path, seed: int = 0) -> Cascade:
+    """The network before any training: its vectors are the whitened frozen features of these posts."""
+    torch.manual_seed(seed)
+    network = Cascade(sizes)
+    if contents:
+        encoder = PostEncoder(network, home=home)
+        network.feature_extraction.whiten(encoder.tokens(contents[:POSTS_TO_WHITEN]))
+    return network.eval()

@@ -1,0 +1,105 @@
+"""Network + posts -> a new generation that serves: encode all candidates, build the index, check, swap (step 406)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.candidates.columns import PostColumns
+from app.candidates.encode import POSTS_TO_WHITEN, PostEncoder, start_network, start_sizes
+from app.candidates.generation import Contents, GenerationFolder
+from app.domain import Post
+from app.errors import BadArtefact
+from app.samples.history import HistoryLimits
+from app.samples.tokens import Content
+from app.storage.catalogue import popular_posts, stream_catalogue
+from app.storage.stores import Stores
+from models.cascade import Cascade
+
+log = logging.getLogger(__name__)
+ENCODED_AT_ONCE = 128
+
+Progress = Callable[[str, int, int | None], None]  # step, done, total
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A network to index with, and what its generation says of it."""
+
+    network: Cascade
+    origin: str  # "start", "trained" or "reindexed"
+    parent: str | None
+    plan: Mapping[str, Any]
+    report: Mapping[str, Any] = field(default_factory=dict)
+    curves: bytes | None = None
+
+
+async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progress) -> str:
+    """Make a generation of all posts and promote it; gives its id.
+
+    Without an artefact, the serving network indexes anew; before the first one, the pretrained start does.
+    """
+    folder = GenerationFolder(stores.settings.generations)
+    changes_until = datetime.now(UTC)
+    posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
+    artefact = artefact or _serving_artefact(folder, stores, posts)
+    vectors, quality = _encode(artefact.network, posts, stores, progress)
+    progress("indexing", len(posts), len(posts))
+    contents = Contents(
+        network=artefact.network,
+        columns=PostColumns.of(posts),
+        hidden=np.asarray([post.hidden for post in posts], bool),
+        vectors=vectors,
+        quality=quality,
+        popular=await popular_posts(stores.database),
+        plan=artefact.plan,
+        report=artefact.report,
+        curves=artefact.curves,
+    )
+    generation = folder.write(contents, origin=artefact.origin, parent=artefact.parent, changes_until=changes_until)
+    folder.promote(generation)
+    folder.prune(stores.settings.generations_kept)
+    progress("done", len(posts), len(posts))
+    return generation
+
+
+def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post]) -> Artefact:
+    """The serving generation's network, or the pretrained start fitted to these posts."""
+    current = folder.current()
+    if current is not None:
+        try:
+            served = folder.load(current)
+        except BadArtefact as error:
+            log.error("%s; starting from the pretrained network instead", error)
+        else:
+            if served.manifest.origin != "start":
+                report, curves = folder.report(current), folder.curves(current)
+                return Artefact(served.network, "reindexed", current, served.plan, report, curves)
+    return start_artefact(stores, posts)
+
+
+def start_artefact(stores: Stores, posts: list[Post], **sizes: object) -> Artefact:
+    """The pretrained start, whitened on these posts."""
+    contents = [Content.of(post) for post in posts[:: max(1, len(posts) // POSTS_TO_WHITEN)]]
+    network = start_network(start_sizes(**sizes), contents, home=stores.settings.home)
+    limits = HistoryLimits()
+    history = {"sequences": list(limits.sequences), "count": limits.count, "window_seconds": limits.window_seconds}
+    return Artefact(network, "start", None, {"history": history}, {"origin": "start"})
+
+
+def _encode(
+    network: Cascade, posts: list[Post], stores: Stores, progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vectors (posts, width) and qualities (posts,) of all posts, telling how far it is."""
+    encoder = PostEncoder(network, home=stores.settings.home)
+    parts = [encoder.encode([])]
+    for at in range(0, len(posts), ENCODED_AT_ONCE):
+        progress("encoding", at, len(posts))
+        parts.append(encoder.encode([Content.of(post) for post in posts[at : at + ENCODED_AT_ONCE]]))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

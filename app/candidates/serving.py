@@ -1,0 +1,150 @@
+"""The current generation, kept current: what each request asks for its view of the candidates.
+
+Follows the pointer file (a swap takes effect within a second, without a restart), applies hides and deletes at once,
+and encodes new and changed posts in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+from app.candidates.encode import PostEncoder
+from app.candidates.fresh import FreshPost, Overlay
+from app.candidates.generation import Generation, GenerationFolder, load_generation
+from app.candidates.view import CandidateView
+from app.errors import BadArtefact, Unavailable, UnknownId
+from app.samples.tokens import Content
+from app.storage.posts import PostChange, changed_since
+from app.storage.stores import Stores
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 0.5  # how often the pointer and the changes are looked at
+OVERLAP = timedelta(seconds=10)  # a change that was committed late still carries its earlier time
+ENCODED_AT_ONCE = 64
+EXPIRY_SECONDS = 30  # how often expired posts are taken out
+
+
+class ServingCandidates:
+    """Holds the serving generation and its overlay; one per process."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._folder = GenerationFolder(stores.settings.generations)
+        self._view: CandidateView | None = None
+        self._overlay: Overlay | None = None
+        self._encoder: PostEncoder | None = None
+        self._applied: dict[str, datetime] = {}  # post id -> its latest change known here, since the generation
+        self._since = datetime.now(UTC)
+        self._refused: str | None = None  # a generation that could not be loaded
+        self._version: int | None = None
+        self._waiting: deque[PostChange] = deque()
+        self._viewed_at = 0.0  # monotonic seconds
+        self._lock = asyncio.Lock()
+
+    @property
+    def generation(self) -> Generation | None:
+        """The serving generation, None before the first."""
+        return self._overlay.generation if self._overlay else None
+
+    @property
+    def waiting(self) -> int:
+        """Posts that wait to be encoded."""
+        return len(self._waiting)
+
+    def view(self) -> CandidateView:
+        """What a request sees. Raises Unavailable before the first generation."""
+        if self._view is None:
+            raise Unavailable("there is no generation yet: import posts, then POST /reindex or run `tuwen reindex`")
+        return self._view
+
+    async def run(self) -> None:
+        """Follow the pointer and the changes until cancelled."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self.refresh()
+            await self._encode_waiting()
+            await asyncio.sleep(0 if self._waiting else POLL_SECONDS)
+
+    async def refresh_if(self, version: int | None) -> None:
+        """Refresh when the catalogue's version, read with the request, is not the one last seen."""
+        if version is not None and version != self._version:
+            await self.refresh()
+            self._version = version
+
+    async def refresh(self) -> None:
+        """Load a newly promoted generation and apply what has changed since. Raises Unavailable (database)."""
+        async with self._lock:
+            await self._follow_pointer()
+            if self._overlay is None:
+                return
+            changed = await self._apply_changes(self._overlay)
+            if changed or time.monotonic() - self._viewed_at > EXPIRY_SECONDS:
+                self._renew_view(self._overlay)
+
+    async def _follow_pointer(self) -> None:
+        """Swap to the generation that the pointer names; a bad one is refused and the old one serves on."""
+        wanted = self._folder.current()
+        held = self._overlay.generation.manifest.generation if self._overlay else None
+        if wanted is None or wanted in (held, self._refused):
+            return
+        try:
+            generation = await asyncio.to_thread(load_generation, self._folder.path(wanted))
+        except (BadArtefact, UnknownId) as error:
+            log.error("generation %s is refused, %s serves on: %s", wanted, held, error)
+            self._refused = wanted
+            return
+        self._overlay = Overlay(generation)
+        self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
+        self._since = datetime.fromisoformat(generation.manifest.changes_until)
+        self._applied, self._refused = {}, None
+        self._waiting.clear()
+        await self._catch_up(self._overlay)
+        self._renew_view(self._overlay)
+        log.info("generation %s serves %d posts", wanted, len(generation.columns))
+
+    async def _catch_up(self, overlay: Overlay) -> None:
+        """Apply the changes since the generation was made; without the database, serve it as it is."""
+        with contextlib.suppress(Unavailable):
+            await self._apply_changes(overlay)
+
+    async def _apply_changes(self, overlay: Overlay) -> bool:
+        """Read the posts that changed; true when the view must be renewed."""
+        changes = await changed_since(self._stores.database, self._since - OVERLAP)
+        news = [change for change in changes if self._applied.get(change.post.post_id) != change.changed_at]
+        for change in news:
+            self._applied[change.post.post_id] = change.changed_at
+            self._since = max(self._since, change.changed_at)
+            post = change.post
+            known = overlay.known_vector(Content.of(post), post.post_id)
+            if change.deleted or post.hidden:
+                overlay.drop(post.post_id)
+            elif known is not None:
+                overlay.put(FreshPost(post, *known))
+            else:
+                overlay.drop(post.post_id)
+                self._waiting.append(change)
+        return bool(news)
+
+    async def _encode_waiting(self) -> None:
+        """Encode some of the waiting posts and show them."""
+        overlay, encoder = self._overlay, self._encoder
+        if overlay is None or encoder is None or not self._waiting:
+            return
+        some = [self._waiting.popleft() for _ in range(min(ENCODED_AT_ONCE, len(self._waiting)))]
+        vectors, quality = await asyncio.to_thread(encoder.encode, [Content.of(one.post) for one in some])
+        async with self._lock:
+            if overlay is not self._overlay:
+                return  # a newer generation has taken over and read these changes itself
+            for place, one in enumerate(some):
+                if self._applied[one.post.post_id] == one.changed_at:  # else a later change has overtaken it
+                    overlay.put(FreshPost(one.post, vectors[place], float(quality[place])))
+            self._renew_view(overlay)
+
+    def _renew_view(self, overlay: Overlay) -> None:
+        self._view = overlay.view(datetime.now(UTC))
+        self._viewed_at = time.monotonic()

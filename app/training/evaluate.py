@@ -1,0 +1,150 @@
+"""A network and the later slice of time -> figures of its predictions and of its matching, beside simple baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.domain import BEHAVIOUR_KINDS, Sample
+from app.samples.collate import HistoryArrays, labels_of, positions_of
+from app.samples.tokens import TokenTable
+from app.training.metrics import auc, calibration, log_loss, rank_of, recall_at, standard_error
+from models.cascade import Cascade
+
+SAMPLES_AT_ONCE = 64
+POSTS_AT_ONCE = 512
+DEPTHS = (10, 20)
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What the matching is held against, one score per post, (posts,) each."""
+
+    popularity: NDArray[np.float32]
+    start: Cascade  # the network before any training
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """All posts through one network."""
+
+    network: Cascade
+    vectors: torch.Tensor  # (posts, width)
+    quality: torch.Tensor  # (posts,)
+
+
+def encode_all(network: Cascade, table: TokenTable) -> Encoded:
+    """Vectors and qualities of every post of the table."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for at in range(0, len(table), POSTS_AT_ONCE):
+            parts.append(network.encode(table.gather(np.arange(at, min(at + POSTS_AT_ONCE, len(table))))))
+    return Encoded(network, torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]))
+
+
+def evaluate(
+    network: Cascade, samples: Sequence[Sample], *, table: TokenTable, rows: Mapping[str, int], yardsticks: Yardsticks
+) -> dict[str, Any]:
+    """Figures on samples that the network has not learnt from.
+
+    Matching: for each post acted on, its place among all posts that had not been shown to the account before.
+    """
+    samples = [sample for sample in samples if sample.post_id in rows]
+    if not samples:
+        return {"samples": 0}
+    trained, start = encode_all(network, table), encode_all(yardsticks.start, table)
+    probabilities, places = [], []
+    for at in range(0, len(samples), SAMPLES_AT_ONCE):
+        some = samples[at : at + SAMPLES_AT_ONCE]
+        probabilities.append(predicted(trained, some, rows=rows))
+        places += _places(trained, start, some, rows=rows, popularity=yardsticks.popularity)
+    labels = labels_of(samples).astype(bool)
+    return {
+        "samples": len(samples),
+        "behaviours": _behaviour_figures(np.concatenate(probabilities).astype(np.float64), labels),
+        "matching": _matching_figures(np.asarray(places, np.float64), len(table)),
+    }
+
+
+def predicted(encoded: Encoded, samples: Sequence[Sample], *, rows: Mapping[str, int]) -> NDArray[np.float32]:
+    """Probabilities (samples, kinds) of the exposed posts, with their places on the page."""
+    history = _histories(samples, rows).tensors()
+    exposed = torch.tensor([rows[sample.post_id] for sample in samples])
+    with torch.inference_mode():
+        fused = encoded.network.fuse(encoded.vectors[history.post], history)
+        pair = (encoded.vectors[exposed][:, None], encoded.quality[exposed][:, None])
+        logits = encoded.network.behaviour_prediction(*pair, fused, history.mask, positions_of(samples)[:, None])
+    return np.asarray(torch.sigmoid(logits[:, 0]).numpy())
+
+
+def _places(
+    trained: Encoded,
+    start: Encoded,
+    samples: Sequence[Sample],
+    *,
+    rows: Mapping[str, int],
+    popularity: NDArray[np.float32],
+) -> list[tuple[int, int, int]]:
+    """Places of the posts acted on by the trained match, the start's and popularity; accounts with references only."""
+    arrays = _histories(samples, rows)
+    history = arrays.tensors()
+    with torch.inference_mode():
+        both = [
+            one.network.match(one.vectors, one.quality, one.vectors[history.post], history) for one in (trained, start)
+        ]
+    found = []
+    for number, sample in enumerate(samples):
+        if not sample.label or not bool(both[0][1][number]):
+            continue
+        target = rows[sample.post_id]
+        shown = arrays.post[number][arrays.mask[number]]
+        columns = [np.array(scores[number].numpy()) for scores, _ in both] + [popularity.copy()]
+        for column in columns:
+            own = column[target]
+            column[shown] = -np.inf
+            column[target] = own
+        found.append((rank_of(columns[0], target), rank_of(columns[1], target), rank_of(columns[2], target)))
+    return found
+
+
+def _histories(samples: Sequence[Sample], rows: Mapping[str, int]) -> HistoryArrays:
+    arrays = HistoryArrays(len(samples), max(len(sample.history) for sample in samples))
+    for number, sample in enumerate(samples):
+        arrays.fill(number, sample.history, sample.shown_at, rows=rows)
+    return arrays
+
+
+def _behaviour_figures(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> dict[str, Any]:
+    """AUC, log-loss and calibration of each behaviour; (samples, kinds) twice."""
+    figures = {}
+    for number, kind in enumerate(BEHAVIOUR_KINDS):
+        predicted_rate, happened = probabilities[:, number], labels[:, number]
+        figures[kind.value] = {
+            "rate": float(happened.mean()),
+            "auc": auc(predicted_rate, happened),
+            "log_loss": log_loss(predicted_rate, happened),
+            "calibration": calibration(predicted_rate, happened),
+        }
+    return figures
+
+
+def _matching_figures(places: NDArray[np.float64], posts: int) -> dict[str, Any]:
+    """Recall of the trained network, the start, popularity and chance; places (targets, 3)."""
+    figures: dict[str, Any] = {"targets": len(places), "posts": posts}
+    if not len(places):
+        return figures
+    for depth in DEPTHS:
+        figures[f"recall@{depth}"] = {
+            "trained": recall_at(places[:, 0], depth),
+            "start": recall_at(places[:, 1], depth),
+            "popularity": recall_at(places[:, 2], depth),
+            "random": min(1.0, depth / posts),
+            "standard_error": standard_error((places[:, 0] < depth).astype(np.float64)),
+        }
+    return figures

@@ -1,0 +1,82 @@
+"""How a network is trained; read from a TOML file and saved in every generation's report."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from app.domain import Sequence
+from app.errors import BadSettings
+from app.samples.history import HistoryLimits
+from models.artefact import sizes_from
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Every choice of a training cycle that is not a size of the network."""
+
+    seed: int = 0
+    epochs: int = 2  # passes over the new samples
+    batch_chunks: int = 24  # chunks of one account's consecutive samples in a batch
+    chunk_size: int = 16  # samples in a chunk
+    learning_rate: float = 1e-3
+    continued_learning_rate: float = 3e-4  # when the cycle continues from a trained network
+    weight_decay: float = 0.01
+    warmup_steps: int = 30
+    serving_weight: float = 0.3  # of the serving score's loss beside the behaviour loss
+    held_out_share: float = 0.1  # latest exposures kept for evaluation
+    evaluated_samples: int = 4000  # at most
+    replay_share: float = 0.2  # older samples mixed into a continued cycle
+    checkpoint_steps: int = 50  # between two checkpoints
+    history: HistoryLimits = field(default_factory=HistoryLimits)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the generation's folder."""
+        return asdict(self)
+
+
+def load_plan(file: Path | None) -> tuple[TrainingPlan, dict[str, object]]:
+    """The plan and the chosen network sizes of a TOML file; without one, the defaults. Raises BadSettings."""
+    if file is None:
+        return TrainingPlan(), {}
+    try:
+        values = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        raise BadSettings(f"the training plan {file} does not exist") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"the training plan {file} is no TOML: {error}") from None
+    unknown = set(values) - {"training", "history", "network"}
+    if unknown:
+        raise BadSettings(f"{file}: unknown sections {sorted(unknown)}; known are [training], [history] and [network]")
+    try:
+        history = _history(values.get("history", {}))
+        plan = replace(TrainingPlan(history=history), **_known(values.get("training", {}), TrainingPlan))
+        return plan, _sizes(values.get("network", {}))
+    except (TypeError, ValueError) as error:
+        raise BadSettings(f"{file}: {error}") from None
+
+
+def _history(values: dict[str, Any]) -> HistoryLimits:
+    """[history]: sequences, count, window_seconds."""
+    known = _known(values, HistoryLimits)
+    if "sequences" in known:
+        known["sequences"] = tuple(Sequence(one) for one in known["sequences"])
+    return HistoryLimits(**known)
+
+
+def _known(values: dict[str, Any], kind: type) -> dict[str, Any]:
+    """The values, if all are fields of `kind`. Raises ValueError naming the others."""
+    names = {one.name for one in fields(kind)} - {"history"}
+    unknown = set(values) - names
+    if unknown:
+        raise ValueError(f"unknown entries {sorted(unknown)}; known are {sorted(names)}")
+    return values
+
+
+def _sizes(values: dict[str, Any]) -> dict[str, object]:
+    """[network]: any of NetworkSizes but the widths, which follow from the backbones."""
+    given = {"picture_backbone": "", "title_backbone": "", "picture_width": 0, "title_width": 0} | values
+    checked = asdict(sizes_from(given))
+    return {name: checked[name] for name in values}
