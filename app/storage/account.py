@@ -69,19 +69,17 @@ def server_account(folder: Path, *, program: Path) -> Account:
 
 
 def _unprivileged(folder: Path) -> tuple[int, int]:
-    owner = folder.stat()
-    if owner.st_uid != 0:
-        return owner.st_uid, owner.st_gid
-    try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        return NOBODY, NOBODY
-    return nobody.pw_uid, nobody.pw_gid
+    names = {entry.pw_uid: entry for entry in pwd.getpwall()}
+    owner = folder.stat().st_uid
+    if owner != 0 and owner in names:  # PostgreSQL refuses a user without a name
+        return owner, names[owner].pw_gid
+    nobody = next((entry for entry in names.values() if entry.pw_name == "nobody"), None)
+    return (nobody.pw_uid, nobody.pw_gid) if nobody else (NOBODY, NOBODY)
 
 
 def _reaches(account: Account, folder: Path, program: Path) -> bool:
     """Whether the user can enter the folder and run the program."""
-    script = ["sh", "-c", 'cd "$0" && "$1" --version >/dev/null 2>&1', str(folder), str(program)]
+    script = ["sh", "-c", 'cd "$0" 2>/dev/null && "$1" --version >/dev/null 2>&1', str(folder), str(program)]
     try:
         return account.start(script, folder=Path("/")).wait() == 0
     except OSError:  # the uid does not exist in this container

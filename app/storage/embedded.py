@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.storage.keeper import Address, read_address
 from app.storage.leftovers import end_leftovers
 from app.storage.locks import FileLock, give_to_folder_owner
-from app.storage.servers import DATABASE_USER, HOST, Postgres, Server, Valkey
+from app.storage.servers import DATABASE_USER, HOST, Postgres, Server, ServerProblem, Valkey
 
 PATIENCE_SECONDS = 90.0  # on a busy small machine, with a crash to recover from
 POLL_SECONDS = 0.03
@@ -41,14 +41,12 @@ def store_addresses(settings: Settings) -> Iterator[Addresses]:
         if settings.database_url is not None:
             database_url = settings.database_url.get_secret_value()
         else:
-            folder = _store_folder(settings.home, "postgres")
-            at = stack.enter_context(embedded_server(Postgres(folder), folder))
+            at = stack.enter_context(_embedded(Postgres, settings.home))
             database_url = f"postgresql://{DATABASE_USER}:{at.password}@{HOST}:{at.port}/postgres"
         if settings.redis_url is not None:
             redis_url = settings.redis_url.get_secret_value()
         else:
-            folder = _store_folder(settings.home, "valkey")
-            at = stack.enter_context(embedded_server(Valkey(folder), folder))
+            at = stack.enter_context(_embedded(Valkey, settings.home))
             redis_url = f"redis://:{at.password}@{HOST}:{at.port}/0"
         yield Addresses(database_url, redis_url)
 
@@ -78,13 +76,17 @@ def check_space(folder: Path, *, needed_bytes: int) -> None:
 
 
 @contextmanager
-def embedded_server(server: Server, folder: Path) -> Iterator[Address]:
-    """The address of the folder's server, started by whoever comes first and stopped after the last one."""
+def _embedded(kind: type[Server], home: Path) -> Iterator[Address]:
+    """The address of the home's server, started by whoever comes first and stopped after the last one."""
+    folder = _store_folder(home, kind.name)
     try:
+        server = kind(folder)
         locks = [FileLock(folder / f"{name}.lock") for name in ("users", "keeper", "start")]
     except OSError as problem:
         hint = "free some space" if problem.errno == errno.ENOSPC else "set TUWEN_HOME to a folder of yours"
         raise Unavailable(f"cannot write in {folder}: {problem.strerror}; {hint}") from None
+    except ServerProblem as problem:
+        raise Unavailable(str(problem)) from None
     users, keeper, start = locks
     try:
         if not start.own(seconds=PATIENCE_SECONDS) or not users.share(seconds=PATIENCE_SECONDS):

@@ -24,7 +24,7 @@ from app.storage.servers import Postgres, Server, ServerProblem, Valkey, free_po
 
 POLL_SECONDS = 0.3
 STARTING_POLL_SECONDS = 0.03
-GRACE_SECONDS = 2.0  # a command that follows another finds the server still there
+GRACE_SECONDS = 1.0  # a command that follows another finds the server still there
 ATTEMPTS = 4  # failed starts in a row after which a keeper that never had the server up gives up
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -42,6 +42,7 @@ class Keeper:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
+        self.folder = folder
         self.ready = folder / "ready"
         self.users = FileLock(folder / "users.lock")
         self.account = server_account(folder, program=server.program)
@@ -60,7 +61,6 @@ class Keeper:
 
     def run(self) -> None:
         """Keep the server up for as long as anybody uses it."""
-        end_leftovers(self.server)
         self.server.prepare(self.account, password=self.address.password)
         try:
             while not (self.told_to_stop or self._nobody_left()):
@@ -85,6 +85,8 @@ class Keeper:
         if self.failures == ATTEMPTS and not self.was_ready:
             raise ServerProblem(f"{self.server.name} ended {ATTEMPTS} times right after its start")
         if self.child is not None:
+            if not self.was_ready:  # perhaps another program took the port first
+                self.address = renew_address(self.folder)
             print(f"keeper: {self.server.name} ended with code {self.child.returncode}; starting it again", flush=True)
             end_leftovers(self.server)
         self.child = self.server.start(self.account, **asdict(self.address))
@@ -147,7 +149,9 @@ def main() -> int:
     if not alone.own(seconds=5):
         return 0
     try:
-        Keeper(Postgres(folder) if name == Postgres.name else Valkey(folder), folder).run()
+        server = Postgres(folder) if name == Postgres.name else Valkey(folder)
+        end_leftovers(server)  # first: its port is wanted again
+        Keeper(server, folder).run()
     except (NoAccount, ServerProblem, OSError) as problem:
         print(f"keeper: {problem}", flush=True)
         return 1

@@ -17,39 +17,47 @@ POLL_SECONDS = 0.05
 
 def end_leftovers(server: Server) -> None:
     """Stop what a killed keeper left running; a process of the same number that is something else is let alone."""
-    left = _processes(server)
     main = _main_process(server)
-    if main in left:
+    if main is not None:
         _signal(main, server.stop_signal)
-        left = _wait_until_gone(server, STOP_SECONDS)
+        _wait_until_gone(server, STOP_SECONDS)
     # Without their postmaster PostgreSQL's processes serve nobody, but they keep its shared memory.
-    for process_id in left:
+    for process_id in _processes(server):
         _signal(process_id, signal.SIGKILL)
     _wait_until_gone(server, STOP_SECONDS)
+    if _main_process(server) is None:  # PostgreSQL would respect the number even of a dead process nobody has reaped
+        server.process_id_file.unlink(missing_ok=True)
 
 
-def _main_process(server: Server) -> int:
-    lines = read_lines(server.data / "postmaster.pid") or read_lines(server.data / "valkey.pid")
-    return int(lines[0]) if lines and lines[0].strip().isdigit() else 0
+def _main_process(server: Server) -> int | None:
+    """The process that the server's own process id file names, if it is that server indeed."""
+    lines = read_lines(server.process_id_file)
+    number = lines[0].strip() if lines else ""
+    command = _command_line(number) if number.isdigit() else ""
+    return int(number) if server.program.name in command and str(server.data) in command else None
 
 
-def _processes(server: Server) -> list[int]:
-    """Processes of the server's program that work in its data folder."""
+def _command_line(number: str) -> str:
     if sys.platform == "linux":
-        numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return [number for number in numbers if _works_there(number, server)]
+        lines = read_lines(Path("/proc", number, "cmdline"))
+        return lines[0].replace("\0", " ") if lines else ""
+    ps = ["ps", "-ww", "-o", "command=", "-p", number]
+    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+def _processes(server: Server) -> set[int]:
+    """The server's main process, and on Linux the others that run its program in its data folder."""
     main = _main_process(server)
-    ps = subprocess.run(["ps", "-o", "command=", "-p", str(main)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return [main] if main and server.program.name in ps.stdout else []
+    found = set() if main is None else {main}
+    if sys.platform == "linux":
+        found |= {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _at(entry, server)}
+    return found
 
 
-def _works_there(number: int, server: Server) -> bool:
-    process = Path("/proc", str(number))
+def _at(process: Path, server: Server) -> bool:
     try:
-        return (process / "cwd").readlink() == server.data and (process / "comm").read_text().startswith(
-            server.program.name[:15]
-        )
-    except OSError:  # gone meanwhile, or another user's
+        return (process / "cwd").readlink() == server.data and (process / "exe").readlink() == server.program
+    except OSError:  # gone meanwhile, or not ours to look at
         return False
 
 
@@ -60,10 +68,7 @@ def _signal(process_id: int, what: signal.Signals) -> None:
         return
 
 
-def _wait_until_gone(server: Server, seconds: float) -> list[int]:
+def _wait_until_gone(server: Server, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    left = _processes(server)
-    while left and time.monotonic() < deadline:
+    while _processes(server) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        left = _processes(server)
-    return left

