@@ -25,7 +25,7 @@ def pixels_of(content: bytes) -> NDArray[np.uint8]:
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+        return np.array(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def clean_title(title: str) -> str:
