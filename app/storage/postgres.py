@@ -54,7 +54,9 @@ def sync_engine(url: str) -> Engine:
 
 def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
     """`Unavailable` for what another try may mend; the error itself for what is wrong with the statement."""
-    lost = isinstance(error, PoolTimeout | OSError | OperationalError) or getattr(error, "connection_invalidated", False)
+    lost = isinstance(error, PoolTimeout | OSError | OperationalError) or getattr(
+        error, "connection_invalidated", False
+    )
     return Unavailable(UNREACHABLE, store="database") if lost else error
 
 
@@ -71,8 +73,15 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 @contextmanager
 def sync_transaction(engine: Engine) -> Iterator[Connection]:
     """The same for the trainer."""
+    with sync_connection(engine) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def sync_connection(engine: Engine) -> Iterator[Connection]:
+    """A connection whose user ends each transaction himself. Raises Unavailable when the server cannot be used."""
     try:
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             yield connection
     except (DBAPIError, PoolTimeout, OSError) as error:
         raise _translate(error) from error
