@@ -1,0 +1,133 @@
+"""Exposures and behaviours as clients and files write them -> events of the domain, with ids and plausible times."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from app.domain import Behaviour, BehaviourKind, Exposure
+from app.intake.fields import RECORD, Id, Moment, Position, Word
+
+ACTS_PER_EXPOSURE = 1000
+CLOCK_TOLERANCE = timedelta(minutes=5)
+CLAMPED = "lay in the future: kept as the time of arrival"
+
+Kind = Literal["click", "like", "share", "favourite", "comment"]
+_KINDS: dict[str, BehaviourKind] = {kind.value: kind for kind in BehaviourKind}
+
+
+class ActRecord(BaseModel):
+    """A behaviour inside the record of its exposure."""
+
+    model_config = RECORD
+
+    kind: Kind
+    at: Moment
+    behaviour_id: Id | None = None
+
+
+class ExposureRecord(BaseModel):
+    """A post shown to a user, with whatever behaviours are known when it is sent."""
+
+    model_config = RECORD
+
+    user_id: Id
+    post_id: Id
+    shown_at: Moment
+    exposure_id: Id | None = None
+    position: Position | None = None
+    scene: Word | None = None
+    recommendation_id: Id | None = None
+    behaviours: Annotated[list[ActRecord], Field(max_length=ACTS_PER_EXPOSURE)] = []
+
+
+class BehaviourRecord(BaseModel):
+    """A behaviour sent by itself: of a known exposure, or of a user on a post, whichever showing it answers."""
+
+    model_config = RECORD
+
+    kind: Kind
+    behaviour_id: Id | None = None
+    exposure_id: Id | None = None
+    user_id: Id | None = None
+    post_id: Id | None = None
+    at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _names_its_exposure(self) -> BehaviourRecord:
+        if self.exposure_id is None and (self.user_id is None or self.post_id is None):
+            raise ValueError("name the exposure_id, or the user_id and the post_id")
+        return self
+
+
+def derived_id(*parts: str) -> str:
+    """The id of an event that came without one: the same event gets the same id however often it is sent."""
+    # Ids and times hold no control characters, so the separator keeps ("a", "bc") and ("ab", "c") apart.
+    return "derived-" + blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def exposure_of(record: ExposureRecord, received_at: datetime) -> Exposure:
+    """The exposure of a record. Its id is derived from the time it states, so a clamped event is still found again."""
+    user_id, post_id, shown_at = record.user_id, record.post_id, record.shown_at
+    return Exposure(
+        record.exposure_id or derived_id(user_id, post_id, shown_at.isoformat()),
+        user_id,
+        post_id,
+        _plausible(shown_at, received_at),
+        record.position,
+        record.scene or None,
+        record.recommendation_id,
+    )
+
+
+def acts_of(record: ExposureRecord, exposure: Exposure, received_at: datetime) -> list[Behaviour]:
+    """The behaviours that came inside an exposure's record."""
+    return [
+        Behaviour(
+            act.behaviour_id
+            or _behaviour_id(exposure.user_id, exposure.post_id, act.kind, act.at, exposure.exposure_id),
+            exposure.user_id,
+            exposure.post_id,
+            _KINDS[act.kind],
+            _plausible(act.at, received_at),
+            exposure.exposure_id,
+        )
+        for act in record.behaviours
+    ]
+
+
+def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], received_at: datetime) -> Behaviour:
+    """The behaviour of a record that came by itself; `owner` is whose act on which post it is."""
+    stated_at = record.at or received_at
+    user_id, post_id = owner
+    return Behaviour(
+        record.behaviour_id or _behaviour_id(user_id, post_id, record.kind, stated_at, record.exposure_id),
+        user_id,
+        post_id,
+        _KINDS[record.kind],
+        _plausible(stated_at, received_at),
+        record.exposure_id,
+    )
+
+
+def exposure_note(record: ExposureRecord, received_at: datetime) -> str | None:
+    """What was changed about an exposure or its behaviours, if anything."""
+    latest = received_at + CLOCK_TOLERANCE
+    late = record.shown_at > latest or any(act.at > latest for act in record.behaviours)
+    return CLAMPED if late else None
+
+
+def behaviour_note(record: BehaviourRecord, received_at: datetime) -> str | None:
+    """What was changed about a behaviour, if anything."""
+    return CLAMPED if record.at is not None and record.at > received_at + CLOCK_TOLERANCE else None
+
+
+def _behaviour_id(user_id: str, post_id: str, kind: str, at: datetime, exposure_id: str | None) -> str:
+    return derived_id(user_id, post_id, kind, at.isoformat(), exposure_id or "")
+
+
+def _plausible(moment: datetime, received_at: datetime) -> datetime:
+    return moment if moment <= received_at + CLOCK_TOLERANCE else received_at

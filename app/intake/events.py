@@ -1,0 +1,166 @@
+"""Exposure and behaviour records -> the log; files and HTTP both end here. Acknowledged means committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.domain import Behaviour, Exposure
+from app.intake.event_records import (
+    BehaviourRecord,
+    ExposureRecord,
+    acts_of,
+    behaviour_note,
+    behaviour_of,
+    exposure_note,
+    exposure_of,
+)
+from app.intake.freshness import log_grown
+from app.intake.status import ACCEPTED, DUPLICATE, REJECTED, ItemStatus
+from app.storage.events import LogBatch, log_batch
+from app.storage.stores import Stores
+
+UNKNOWN_POST = "post_id: no such post; send the post first"
+UNKNOWN_EXPOSURE = "exposure_id: no such exposure; send it first, or name user_id and post_id"
+OTHER_EXPOSURE = "exposure_id: is in use for another user or post"
+
+Owner = tuple[str, str]  # user_id, post_id
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one committed batch came to."""
+
+    statuses: list[ItemStatus]  # one per record, in order
+    user_ids: set[str]  # whose log has grown
+    acts_accepted: int  # behaviours inside exposures' records
+    acts_duplicate: int
+
+
+async def save_exposures(stores: Stores, records: Sequence[ExposureRecord]) -> list[ItemStatus]:
+    """Commit a batch of exposures with their behaviours and say so to the caches."""
+    recorded = await record_exposures(stores, records)
+    await log_grown(stores, recorded.user_ids)
+    return recorded.statuses
+
+
+async def save_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) -> list[ItemStatus]:
+    """Commit a batch of behaviours that came by themselves and say so to the caches."""
+    recorded = await record_behaviours(stores, records)
+    await log_grown(stores, recorded.user_ids)
+    return recorded.statuses
+
+
+async def record_exposures(stores: Stores, records: Sequence[ExposureRecord]) -> Recorded:
+    """Commit a batch of exposures with their behaviours; of several with one id the first counts."""
+    received_at = datetime.now(UTC)
+    exposures = [exposure_of(record, received_at) for record in records]
+    async with log_batch(stores.database) as batch:
+        known = await batch.known_posts({one.post_id for one in exposures})
+        new, owners = await _add_exposures(batch, [one for one in exposures if one.post_id in known])
+        acts = _first_of_each_id(
+            act
+            for record, one in zip(records, exposures, strict=True)
+            if record.behaviours and owners.get(one.exposure_id) == (one.user_id, one.post_id)
+            for act in acts_of(record, one, received_at)
+        )
+        new_acts = await batch.add_behaviours(list(acts.values()))
+        # A known exposure with new behaviours is news too.
+        news = new | {str(acts[act_id].exposure_id) for act_id in new_acts}
+        user_ids = {owners[exposure_id][0] for exposure_id in news}
+        await batch.add_users(user_ids)
+    statuses = _exposure_statuses(records, exposures, known=known, owners=owners, news=set(news), at=received_at)
+    return Recorded(statuses, user_ids, len(new_acts), len(acts) - len(new_acts))
+
+
+async def _add_exposures(batch: LogBatch, exposures: list[Exposure]) -> tuple[frozenset[str], dict[str, Owner]]:
+    """The ids that were new, and whose all of the ids are now."""
+    first: dict[str, Exposure] = {}
+    for one in exposures:
+        first.setdefault(one.exposure_id, one)
+    new = await batch.add_exposures(list(first.values()))
+    owners = {exposure_id: (first[exposure_id].user_id, first[exposure_id].post_id) for exposure_id in new}
+    if len(new) < len(first):
+        owners |= await batch.owners(first.keys() - new)
+    return new, owners
+
+
+def _exposure_statuses(
+    records: Sequence[ExposureRecord],
+    exposures: Sequence[Exposure],
+    *,
+    known: frozenset[str],
+    owners: Mapping[str, Owner],
+    news: set[str],
+    at: datetime,
+) -> list[ItemStatus]:
+    statuses = []
+    for index, (record, one) in enumerate(zip(records, exposures, strict=True)):
+        if one.post_id not in known:
+            status = ItemStatus(index, one.exposure_id, REJECTED, UNKNOWN_POST)
+        elif owners[one.exposure_id] != (one.user_id, one.post_id):
+            status = ItemStatus(index, one.exposure_id, REJECTED, OTHER_EXPOSURE)
+        elif one.exposure_id in news:
+            news.discard(one.exposure_id)  # the next one of this id is a duplicate
+            status = ItemStatus(index, one.exposure_id, ACCEPTED, exposure_note(record, at))
+        else:
+            status = ItemStatus(index, one.exposure_id, DUPLICATE)
+        statuses.append(status)
+    return statuses
+
+
+async def record_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) -> Recorded:
+    """Commit a batch of behaviours that came by themselves, before or after the exposure they name."""
+    received_at = datetime.now(UTC)
+    async with log_batch(stores.database) as batch:
+        owners = await batch.owners({record.exposure_id for record in records if record.exposure_id is not None})
+        found = [_attributed(record, owners.get(record.exposure_id or ""), received_at) for record in records]
+        known = await batch.known_posts({one.post_id for one in found if isinstance(one, Behaviour)})
+        acts = _first_of_each_id(one for one in found if isinstance(one, Behaviour) and one.post_id in known)
+        new = await batch.add_behaviours(list(acts.values()))
+        user_ids = {acts[act_id].user_id for act_id in new}
+        await batch.add_users(user_ids)
+    statuses = _behaviour_statuses(records, found, known=known, news=set(new), at=received_at)
+    return Recorded(statuses, user_ids, 0, 0)
+
+
+def _attributed(record: BehaviourRecord, owner: Owner | None, at: datetime) -> Behaviour | str:
+    """The behaviour with its user and post, or why it cannot have them."""
+    if owner is None:
+        if record.user_id is None or record.post_id is None:
+            return UNKNOWN_EXPOSURE
+        owner = (record.user_id, record.post_id)
+    elif (record.user_id or owner[0], record.post_id or owner[1]) != owner:
+        return OTHER_EXPOSURE
+    return behaviour_of(record, owner, at)
+
+
+def _behaviour_statuses(
+    records: Sequence[BehaviourRecord],
+    found: Sequence[Behaviour | str],
+    *,
+    known: frozenset[str],
+    news: set[str],
+    at: datetime,
+) -> list[ItemStatus]:
+    statuses = []
+    for index, (record, one) in enumerate(zip(records, found, strict=True)):
+        if isinstance(one, str):
+            status = ItemStatus(index, record.behaviour_id, REJECTED, one)
+        elif one.post_id not in known:
+            status = ItemStatus(index, one.behaviour_id, REJECTED, UNKNOWN_POST)
+        elif one.behaviour_id in news:
+            news.discard(one.behaviour_id)
+            status = ItemStatus(index, one.behaviour_id, ACCEPTED, behaviour_note(record, at))
+        else:
+            status = ItemStatus(index, one.behaviour_id, DUPLICATE)
+        statuses.append(status)
+    return statuses
+
+
+def _first_of_each_id(acts: Iterable[Behaviour]) -> dict[str, Behaviour]:
+    first: dict[str, Behaviour] = {}
+    for act in acts:
+        first.setdefault(act.behaviour_id, act)
+    return first

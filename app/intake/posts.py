@@ -1,0 +1,126 @@
+"""Post records and pictures -> the catalogue; files and HTTP both end here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
+
+from app.domain import PictureStatus, Post
+from app.errors import UnknownId
+from app.intake.fields import RECORD, TAGS, Attributes, Id, Latitude, Longitude, Moment, Tag, Title, Word
+from app.intake.freshness import posts_changed
+from app.intake.pictures import check_picture
+from app.intake.status import ItemStatus, statuses_of_upsert
+from app.storage import posts as table
+from app.storage.posts import PostRow, posts_by_id, set_picture, upsert_posts
+from app.storage.stores import Stores
+
+
+class PostRecord(BaseModel):
+    """A post without its picture; sending it again replaces all of it, and revives it if it was deleted."""
+
+    model_config = RECORD
+
+    post_id: Id
+    title: Title
+    category: Word | None = None
+    city: Word | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    author_id: Id | None = None
+    tags: Annotated[list[Tag], Field(max_length=TAGS)] = []
+    published_at: Moment | None = None
+    expires_at: Moment | None = None
+    attributes: Attributes = {}
+
+    @model_validator(mode="after")
+    def _place_is_whole(self) -> PostRecord:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude must come together")
+        return self
+
+
+async def save_posts(stores: Stores, records: Sequence[PostRecord]) -> list[ItemStatus]:
+    """Commit a batch of posts and say so to the caches; of several with one id the last counts."""
+    return await save_rows(stores, [post_row(record) for record in records])
+
+
+async def save_rows(stores: Stores, rows: Sequence[PostRow]) -> list[ItemStatus]:
+    """The same for rows that bring their picture with them."""
+    last = {row.post_id: row for row in rows}
+    changed = await upsert_posts(stores.database, list(last.values()))
+    if changed:
+        await posts_changed(stores)
+    return statuses_of_upsert([row.post_id for row in rows], changed)
+
+
+async def save_picture(stores: Stores, post_id: str, content: bytes) -> PictureStatus:
+    """Give a post its picture and return STORED; a picture that is no good never replaces one that is.
+
+    Raises UnknownId for a post that is not there, Unavailable when the bytes cannot be stored.
+    """
+    post = await _living(stores, post_id)
+    status, picture_hash = await asyncio.to_thread(keep_picture, stores, content)
+    if status is not PictureStatus.STORED and post.picture_status is PictureStatus.STORED:
+        return status
+    if await set_picture(stores.database, post_id, picture_status=status, picture_hash=picture_hash):
+        await posts_changed(stores)
+    return status
+
+
+def keep_picture(stores: Stores, content: bytes) -> tuple[PictureStatus, str | None]:
+    """Check and store the bytes of one picture; blocks, so call it in a thread."""
+    if stores.pictures.holds(content):  # it was checked when it came first
+        return PictureStatus.STORED, stores.pictures.save(content)
+    settings = stores.settings
+    checked = check_picture(
+        content, max_bytes=settings.picture_max_bytes, max_megapixels=settings.picture_max_megapixels
+    )
+    if isinstance(checked, PictureStatus):
+        return checked, None
+    return PictureStatus.STORED, stores.pictures.save(checked)
+
+
+async def set_hidden(stores: Stores, post_id: str, *, hidden: bool) -> bool:
+    """Hide a post from every recommendation, or show it again. False when it already was so. Raises UnknownId."""
+    changed = await table.set_hidden(stores.database, post_id, hidden=hidden)
+    if changed:
+        await posts_changed(stores)
+    else:
+        await _living(stores, post_id)
+    return changed
+
+
+async def delete_post(stores: Stores, post_id: str) -> bool:
+    """Delete a post; its showings stay in the log. False when there was nothing to delete."""
+    changed = await table.mark_deleted(stores.database, post_id)
+    if changed:
+        await posts_changed(stores)
+    return changed
+
+
+async def _living(stores: Stores, post_id: str) -> Post:
+    found = await posts_by_id(stores.database, [post_id])
+    if post_id not in found:
+        raise UnknownId("no such post: send it first with POST /posts")
+    return found[post_id]
+
+
+def post_row(record: PostRecord) -> PostRow:
+    """The content of a record as it is written; empty words stand for none."""
+    return PostRow(
+        post_id=record.post_id,
+        title=record.title,
+        category=record.category or None,
+        city=record.city or None,
+        latitude=record.latitude,
+        longitude=record.longitude,
+        author_id=record.author_id,
+        tags=record.tags,
+        published_at=record.published_at,
+        expires_at=record.expires_at,
+        attributes=record.attributes,
+    )

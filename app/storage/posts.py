@@ -1,0 +1,203 @@
+"""Posts <-> the table of posts: batches in, posts by id, all candidates, and what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.domain import PictureStatus, Post
+from app.storage.cache import Cache
+from app.storage.postgres import transaction
+
+VERSION_KEY = "posts:version"
+
+_COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
+    published_at, expires_at, attributes, hidden"""
+_CONTENT = """title, category, city, latitude, longitude, author_id, tags, published_at, expires_at, attributes,
+    deleted_at"""
+_CONTENT_TYPES = """title text, category text, city text, latitude double precision, longitude double precision,
+    author_id text, tags text[], published_at timestamptz, expires_at timestamptz, attributes jsonb,
+    deleted_at timestamptz"""
+
+
+def _prefixed(alias: str, columns: str) -> str:
+    return ", ".join(f"{alias}.{column.strip()}" for column in columns.split(","))
+
+
+# A row that is as it was keeps its changed_at, so that sending a catalogue again costs no reindex. (S608: only
+# constants of this file are put together here; values travel as parameters.)
+_UPSERT = text(f"""
+    INSERT INTO posts AS p (post_id, {_CONTENT})
+    SELECT post_id, {_CONTENT}
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (post_id text, {_CONTENT_TYPES})
+    ORDER BY post_id COLLATE "C"
+    ON CONFLICT (post_id) DO UPDATE
+    SET ({_CONTENT}, changed_at) = ({_prefixed("excluded", _CONTENT)}, clock_timestamp())
+    WHERE ({_prefixed("p", _CONTENT)}) IS DISTINCT FROM ({_prefixed("excluded", _CONTENT)})
+    RETURNING post_id""")  # noqa: S608
+# The rows are already locked, in order, by the upsert before it.
+_AMEND = text("""
+    UPDATE posts p
+    SET picture_hash = CASE WHEN i.picture_status IS NULL THEN p.picture_hash ELSE i.picture_hash END,
+        picture_status = coalesce(i.picture_status, p.picture_status),
+        hidden = coalesce(i.hidden, p.hidden),
+        changed_at = clock_timestamp()
+    FROM json_to_recordset(CAST(:rows AS json))
+        AS i (post_id text, picture_hash text, picture_status text, hidden boolean)
+    WHERE p.post_id = i.post_id
+        AND ((i.picture_status IS NOT NULL
+              AND (p.picture_hash, p.picture_status) IS DISTINCT FROM (i.picture_hash, i.picture_status))
+             OR p.hidden <> i.hidden)
+    RETURNING p.post_id""")
+_SET_PICTURE = text("""
+    UPDATE posts SET picture_hash = :picture_hash, picture_status = :picture_status, changed_at = clock_timestamp()
+    WHERE post_id = :post_id AND deleted_at IS NULL
+        AND (picture_hash, picture_status) IS DISTINCT FROM (:picture_hash, :picture_status)
+    RETURNING post_id""")
+_SET_HIDDEN = text("""
+    UPDATE posts SET hidden = :hidden, changed_at = clock_timestamp()
+    WHERE post_id = :post_id AND deleted_at IS NULL AND hidden <> :hidden RETURNING post_id""")
+_DELETE = text("""
+    UPDATE posts SET deleted_at = clock_timestamp(), changed_at = clock_timestamp()
+    WHERE post_id = :post_id AND deleted_at IS NULL RETURNING post_id""")
+_BY_ID = text(f"SELECT {_COLUMNS} FROM posts WHERE post_id = ANY(:ids) AND deleted_at IS NULL")  # noqa: S608
+_CANDIDATES = text(f"""
+    SELECT {_COLUMNS} FROM posts
+    WHERE post_id > :after AND NOT hidden AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    ORDER BY post_id LIMIT :page_size""")  # noqa: S608
+_CHANGED = text(f"""
+    SELECT {_COLUMNS}, deleted_at, changed_at FROM posts
+    WHERE changed_at >= :moment ORDER BY changed_at, post_id""")  # noqa: S608
+_COUNT = text("SELECT count(*) FROM posts WHERE deleted_at IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class PostRow:
+    """A post as it is to be written. Content always replaces; of the last three, None leaves what is there."""
+
+    post_id: str
+    title: str
+    category: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    author_id: str | None = None
+    tags: Sequence[str] = ()
+    published_at: datetime | None = None
+    expires_at: datetime | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    deleted_at: datetime | None = None  # None revives a deleted post
+    picture_status: PictureStatus | None = None
+    picture_hash: str | None = None  # counts only beside a picture_status
+    hidden: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostChange:
+    """A post as it is now, and when it became so."""
+
+    post: Post
+    deleted: bool
+    changed_at: datetime  # UTC, aware
+
+
+async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow]) -> frozenset[str]:
+    """Write a batch in one transaction and return the ids of the posts that are new or changed. Ids are distinct."""
+    if not rows:
+        return frozenset()
+    amendments = [row for row in rows if row.picture_status is not None or row.hidden is not None]
+    async with transaction(database) as connection:
+        changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(rows).decode()}))
+        if amendments:
+            changed |= frozenset(await connection.scalars(_AMEND, {"rows": orjson.dumps(amendments).decode()}))
+    return changed
+
+
+async def set_picture(
+    database: AsyncEngine, post_id: str, *, picture_status: PictureStatus, picture_hash: str | None
+) -> bool:
+    """Give a living post its picture, or say why it has none. False when nothing changed."""
+    values = {"post_id": post_id, "picture_status": picture_status, "picture_hash": picture_hash}
+    async with transaction(database) as connection:
+        return await connection.scalar(_SET_PICTURE, values) is not None
+
+
+async def set_hidden(database: AsyncEngine, post_id: str, *, hidden: bool) -> bool:
+    """Hide a living post from recommendation, or show it again. False when nothing changed."""
+    async with transaction(database) as connection:
+        return await connection.scalar(_SET_HIDDEN, {"post_id": post_id, "hidden": hidden}) is not None
+
+
+async def mark_deleted(database: AsyncEngine, post_id: str) -> bool:
+    """Leave a tombstone: the log still knows the post, nothing else does. False when nothing changed."""
+    async with transaction(database) as connection:
+        return await connection.scalar(_DELETE, {"post_id": post_id}) is not None
+
+
+async def posts_by_id(database: AsyncEngine, post_ids: Collection[str]) -> dict[str, Post]:
+    """Those of the posts that exist; hidden ones too, deleted ones not."""
+    async with transaction(database) as connection:
+        rows = (await connection.execute(_BY_ID, {"ids": list(post_ids)})).mappings()
+        return {row["post_id"]: post_of(row) for row in rows}
+
+
+async def stream_candidates(database: AsyncEngine, *, page_size: int) -> AsyncIterator[list[Post]]:
+    """All posts that may be recommended, by id, a page per transaction: not hidden, not deleted, not expired."""
+    after = ""
+    while True:
+        async with transaction(database) as connection:
+            rows = (await connection.execute(_CANDIDATES, {"after": after, "page_size": page_size})).mappings()
+            page = [post_of(row) for row in rows]
+        if page:
+            yield page
+            after = page[-1].post_id
+        if len(page) < page_size:
+            return
+
+
+async def changed_since(database: AsyncEngine, moment: datetime) -> list[PostChange]:
+    """Posts changed at or after `moment`, oldest change first, hidden and deleted ones included.
+
+    A change is stamped before it is committed: pass a moment some seconds before the last look.
+    """
+    async with transaction(database) as connection:
+        rows = (await connection.execute(_CHANGED, {"moment": moment})).mappings()
+        return [PostChange(post_of(row), row["deleted_at"] is not None, row["changed_at"]) for row in rows]
+
+
+async def count_posts(database: AsyncEngine) -> int:
+    """How many posts there are, hidden ones included, deleted ones not."""
+    async with transaction(database) as connection:
+        return int(await connection.scalar(_COUNT) or 0)
+
+
+async def announce_change(cache: Cache) -> None:
+    """Tell every process that some post has changed; call it after the commit. Raises Unavailable."""
+    async with cache.use() as client:
+        await client.incr(VERSION_KEY)
+
+
+def post_of(row: RowMapping) -> Post:
+    """A row of the table as a post of the domain."""
+    return Post(
+        post_id=row["post_id"],
+        title=row["title"],
+        picture_hash=row["picture_hash"],
+        picture_status=PictureStatus(row["picture_status"]),
+        category=row["category"],
+        city=row["city"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        author_id=row["author_id"],
+        tags=tuple(row["tags"]),
+        published_at=row["published_at"],
+        expires_at=row["expires_at"],
+        attributes=row["attributes"],
+        hidden=row["hidden"],
+    )
