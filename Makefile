@@ -1,0 +1,40 @@
+# Each target sets up first what it needs; a second time that takes a moment. `make -C FOLDER TARGET` works from anywhere.
+BIN := .venv/bin
+
+help:
+	@echo "make demo     set up and run everything: stores, demo catalogue, API with its pages, trainer"
+	@echo "make serve    set up and run the API (settings: TUWEN_* in the environment)"
+	@echo "make test     set up and run all tests on real PostgreSQL and Valkey; ARGS='-k words' chooses some"
+	@echo "make check    format, lint, types, import arrows"
+	@echo "make bench    every published figure in one table"
+	@echo "make install  only the set-up, into .venv"
+	@echo "make lock     resolve requirements/*.in anew (needs uv)"
+
+install:
+	@scripts/setup.sh runtime
+
+install-dev:
+	@scripts/setup.sh dev
+
+demo: install
+	@$(BIN)/python -m demo.run $(ARGS)
+
+serve: install
+	@$(BIN)/tuwen serve $(ARGS)
+
+bench: install-dev
+	@$(BIN)/python -m scripts.bench $(ARGS)
+
+test: install-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy app models demo migrations scripts
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+lock:
+	@$(BIN)/python scripts/lock.py
+
+.PHONY: help install install-dev demo serve bench test check lock
