@@ -71,7 +71,7 @@ _SIMILAR_USERS = """
         SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY common DESC, latest DESC, peer_id) AS place
         FROM counted JOIN liked USING (user_id)
     )
-    SELECT user_id, 'similar_user' AS kind, peer_id, CAST(common AS real) / posts AS overlap, place FROM ordered
+    SELECT user_id, 'similar_user' AS kind, peer_id, CAST(common AS real) / posts AS overlap FROM ordered
     WHERE (common >= 0.8 * posts AND place <= :matching) OR (common >= 2 AND place <= :wanted)"""
 
 # An account without any behaviour has no reference posts to lend; sharing less than half is no similarity.
@@ -109,7 +109,7 @@ _SIMILAR_ATTRIBUTES = """
         SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY common DESC, latest DESC, peer_id) AS place
         FROM counted JOIN traits USING (user_id)
     )
-    SELECT user_id, 'similar_attributes' AS kind, peer_id, CAST(common AS real) / words AS overlap, place FROM ordered
+    SELECT user_id, 'similar_attributes' AS kind, peer_id, CAST(common AS real) / words AS overlap FROM ordered
     WHERE common >= 0.5 * words AND place <= :wanted"""
 
 _LIMITS = {
@@ -121,9 +121,9 @@ _LIMITS = {
     "matching": MATCHING_AT_MOST,
     "wanted": PEERS_WANTED,
 }
-_FIND = text(f"({_SIMILAR_USERS}) UNION ALL ({_SIMILAR_ATTRIBUTES}) ORDER BY user_id, kind DESC, place").bindparams(
-    **_LIMITS
-)
+_FIND = text(
+    f"({_SIMILAR_USERS}) UNION ALL ({_SIMILAR_ATTRIBUTES}) ORDER BY kind DESC, overlap DESC, peer_id"
+).bindparams(**_LIMITS)
 _REPLACE = (
     text("DELETE FROM peers WHERE user_id = ANY(:user_ids)"),
     text(

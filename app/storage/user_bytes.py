@@ -48,8 +48,14 @@ class CachedPeers:
     """A user's peers as found at a moment."""
 
     read_at: float = 0.0  # unix seconds
+    latest_like_at: float | None = None  # unix seconds: the user's own, then
     peers: tuple[Peer, ...] = ()
     is_complete: bool = True  # false when finding them took too long
+
+    @property
+    def has_similar_users(self) -> bool:
+        """Whether any is a peer by behaviour."""
+        return any(peer.kind is ReferenceKind.SIMILAR_USER for peer in self.peers)
 
     def to_bytes(self) -> bytes:
         """The entry as bytes."""
@@ -57,7 +63,7 @@ class CachedPeers:
             (peer.user_id, peer.kind, peer.overlap, [(act.post_id, *_act(act)) for act in peer.acts])
             for peer in self.peers
         ]
-        return orjson.dumps((FORMAT, self.read_at, peers, self.is_complete))
+        return orjson.dumps((FORMAT, self.read_at, self.latest_like_at, peers, self.is_complete))
 
     @classmethod
     def of(cls, content: bytes | None) -> Self | None:
@@ -65,8 +71,8 @@ class CachedPeers:
         fields = _fields(content)
         if fields is None:
             return None
-        read_at, peers, is_complete = fields
-        return cls(read_at, tuple(_peer(*one) for one in peers), is_complete)
+        read_at, latest_like_at, peers, is_complete = fields
+        return cls(read_at, latest_like_at, tuple(_peer(*one) for one in peers), is_complete)
 
 
 def _fields(content: bytes | None) -> list[Any] | None:

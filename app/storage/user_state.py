@@ -11,7 +11,8 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -77,13 +78,15 @@ class _Cached:
         fresh = log is not None and log.version == self.version.decode() and time.time() - log.read_at < FRESH_SECONDS
         return log.log if log is not None and fresh else None
 
-    @property
-    def current_peers(self) -> CachedPeers | None:
-        """The peers, if they are recent. None found is looked at again soon: a new user's first likes bring some."""
-        if self.peers is None:
+    def current_peers(self, log: UserLog | None) -> CachedPeers | None:
+        """The peers, if they are recent. A user without similar ones may get some with his next like."""
+        if self.peers is None or log is None:
             return None
-        fresh_seconds = PEERS_FRESH_SECONDS if self.peers.peers else FRESH_SECONDS
-        return self.peers if time.time() - self.peers.read_at < fresh_seconds else None
+        age_seconds = time.time() - self.peers.read_at
+        if self.peers.has_similar_users:
+            return self.peers if age_seconds < PEERS_FRESH_SECONDS else None
+        is_current = age_seconds < FRESH_SECONDS and self.peers.latest_like_at == _unix(log.latest_like_at)
+        return self.peers if is_current else None
 
 
 # Per process and cache: the loads under way, and users whose new version could not be written.
@@ -98,7 +101,8 @@ async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
     """
     cached = await _read_cache(stores.cache, user_id)
     lacking = set() if cached.is_reachable else {CACHE}
-    log, peers = cached.current_log, cached.current_peers
+    log = cached.current_log
+    peers = cached.current_peers(log)
     if log is None or peers is None:
         try:
             log, peers = await _flights_of(stores.cache).join(
@@ -135,15 +139,18 @@ async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
                 await redis.unlink(*keys)
 
 
-async def erase_cached_user(cache: Cache, user_id: str) -> None:
-    """Remove the user's own entries, and every list of peers, since any may name him. Raises Unavailable."""
+async def erase_cached_user(cache: Cache, user_id: str) -> int:
+    """Remove the user's own entries, and every list of peers, since any may name him; how many entries that was.
+
+    Raises Unavailable.
+    """
+    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id))
     async with cache.use() as redis:
-        await redis.unlink(_version_key(user_id), _log_key(user_id), _peers_key(user_id))
-        keys: list[bytes] = []
-        async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE):
-            keys.append(key)
+        erased = int(await redis.unlink(*own))
+        keys = [key async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE)]
         for at in range(0, len(keys), ERASED_AT_ONCE):
-            await redis.unlink(*keys[at : at + ERASED_AT_ONCE])
+            erased += int(await redis.unlink(*keys[at : at + ERASED_AT_ONCE]))
+    return erased
 
 
 def _flights_of(cache: Cache) -> Flights[tuple[UserLog, CachedPeers]]:
@@ -167,6 +174,10 @@ def _log_key(user_id: str) -> str:
 
 def _peers_key(user_id: str) -> str:
     return f"user:{user_id}:peers"
+
+
+def _unix(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def _new_version() -> bytes:
@@ -207,16 +218,20 @@ async def _first_version(redis: Redis, user_id: str) -> bytes:
 
 async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog, CachedPeers]:
     """Read from PostgreSQL what Redis has not, and write it there."""
-    log, peers = cached.current_log, cached.current_peers
+    log = cached.current_log
     read_at = time.time()
     entries: dict[str, bytes] = {}
     async with transaction(stores.database) as connection:
         if log is None:
             log = await read_user_log(connection, user_id)
             entries[_log_key(user_id)] = CachedLog(cached.version.decode(), read_at, log).to_bytes()
-        found = await read_peers(connection, user_id) if peers is None else ()
-    if peers is None:
-        peers = CachedPeers(read_at, found) if found else await _find_peers(stores, user_id)
+        peers = cached.current_peers(log)
+        if peers is None:
+            liked_at = _unix(log.latest_like_at)
+            peers = CachedPeers(read_at, liked_at, await read_peers(connection, user_id))
+            entries[_peers_key(user_id)] = peers.to_bytes()
+    if _peers_key(user_id) in entries and not peers.has_similar_users:
+        peers = await _find_peers(stores, user_id, known=peers)
         entries[_peers_key(user_id)] = peers.to_bytes()
     if cached.is_reachable:
         with suppress(Unavailable):
@@ -224,13 +239,13 @@ async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog,
     return log, peers
 
 
-async def _find_peers(stores: Stores, user_id: str) -> CachedPeers:
-    """Peers of a user for whom none were computed ahead; incomplete when that takes too long."""
+async def _find_peers(stores: Stores, user_id: str, *, known: CachedPeers) -> CachedPeers:
+    """Peers of a user for whom no similar ones were computed ahead; incomplete when that takes too long."""
     try:
         async with transaction(stores.database) as connection:
-            return CachedPeers(time.time(), await find_peers(connection, user_id))
+            return replace(known, peers=await find_peers(connection, user_id))
     except Unavailable:
-        return CachedPeers(time.time(), is_complete=False)
+        return replace(known, is_complete=False)
 
 
 async def _write_cache(cache: Cache, entries: dict[str, bytes]) -> None:

@@ -1,0 +1,249 @@
+"""A user id -> his state, from PostgreSQL and Redis, with either or both away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import redis as sync_redis
+
+from app.domain import Act, BehaviourKind, ReferenceKind
+from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
+from app.storage.flights import Flights
+from app.storage.postgres import async_engine
+from app.storage.stores import Stores
+from app.storage.user_state import erase_cached_user, forget_peers, forget_users, load_user_state
+from tests.storage.logbook import Logbook, minute
+
+pytestmark = pytest.mark.anyio
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture
+def log(stores: Stores) -> Logbook:
+    return Logbook(stores)
+
+
+def without_redis(stores: Stores) -> Stores:
+    return replace(stores, cache=Cache(f"redis://{NOWHERE}/0", timeout_seconds=0.2))
+
+
+def without_postgres(stores: Stores) -> Stores:
+    database = async_engine(f"postgresql://nobody@{NOWHERE}/none", statement_timeout_seconds=1)
+    return replace(stores, database=database)
+
+
+async def test_an_unknown_user_has_an_empty_state(stores):
+    user = await load_user_state(stores, "nobody")
+
+    assert user.state.shown == ()
+    assert user.state.seen == frozenset()
+    assert user.state.peers == ()
+    assert user.degraded == ()
+
+
+async def test_an_act_belongs_to_the_showing_it_names_or_to_the_latest_before_it(stores, log):
+    first = log.shown("u", "p", 0)
+    log.shown("u", "p", 10)
+    log.did("u", "p", 20, kind="click", exposure_id=first)
+    log.did("u", "p", 21, kind="like")
+    await log.write()
+
+    shown = (await load_user_state(stores, "u")).state.shown
+
+    assert [one.acts for one in shown] == [
+        (Act(BehaviourKind.CLICK, minute(20)),),
+        (Act(BehaviourKind.LIKE, minute(21)),),
+    ]
+
+
+async def test_an_act_without_a_showing_counts_as_shown_at_its_own_time(stores, log):
+    log.did("u", "p", 5, kind="click")
+    log.did("u", "p", 6, kind="like")
+    log.shown("u", "p", 30)
+    await log.write()
+
+    state = (await load_user_state(stores, "u")).state
+
+    assert [(one.shown_at, len(one.acts)) for one in state.shown] == [(minute(5), 2), (minute(30), 0)]
+    assert state.seen == {"p"}
+
+
+async def test_showings_that_were_acted_on_are_kept_however_old(stores, log):
+    log.shown("u", "liked", 0)
+    log.did("u", "liked", 1)
+    for number in range(300):
+        log.shown("u", f"p{number}", 10 + number)
+    await log.write()
+
+    state = (await load_user_state(stores, "u")).state
+
+    assert len(state.shown) == 201
+    assert state.shown[0].post_id == "liked"
+    assert state.shown[-1].post_id == "p299"
+    assert len(state.seen) == 301
+
+
+async def test_a_state_from_the_cache_equals_the_one_from_the_database(stores, log):
+    exposure_id = log.shown("u", "p", 0.123456789)
+    log.did("u", "p", 1.987654321, kind="click", exposure_id=exposure_id)
+    for user_id in ("u", "v"):
+        log.did(user_id, "q", 2)
+    await log.write()
+
+    loaded = await load_user_state(stores, "u")
+    cached = await load_user_state(without_postgres(stores), "u")
+
+    assert cached == loaded
+    assert [peer.user_id for peer in cached.state.peers] == ["v"]
+
+
+async def test_a_committed_change_shows_in_the_next_request_once_it_is_announced(stores, log):
+    await load_user_state(stores, "u")
+    log.shown("u", "p", 0)
+    await log.write()
+
+    before = await load_user_state(stores, "u")
+    await forget_users(stores.cache, ["u"])
+    after = await load_user_state(stores, "u")
+
+    assert before.state.seen == frozenset()
+    assert after.state.seen == {"p"}
+
+
+async def test_a_version_that_is_lost_does_not_bring_an_old_state_back(stores, log, redis_url):
+    await load_user_state(stores, "u")
+    await forget_users(stores.cache, ["u"])
+    await load_user_state(stores, "u")
+    log.shown("u", "p", 0)
+    await log.write()
+    sync_redis.Redis.from_url(redis_url).delete("user:u:version")
+
+    assert (await load_user_state(stores, "u")).state.seen == {"p"}
+
+
+async def test_a_version_that_could_not_be_written_is_made_up_for(stores, log, redis_url):
+    impatient = replace(stores, cache=Cache(redis_url, timeout_seconds=0.1))
+    await load_user_state(stores, "u")
+    log.shown("u", "p", 0)
+    await log.write()
+
+    sync_redis.Redis.from_url(redis_url).client_pause(300)
+    await forget_users(impatient.cache, ["u"])
+    await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS + 0.1)
+    user = await load_user_state(impatient, "u")
+
+    assert user.state.seen == {"p"}
+    assert user.degraded == ()
+
+
+async def test_without_redis_the_state_comes_from_the_database_and_the_answer_says_so(stores, log):
+    log.shown("u", "p", 0)
+    await log.write()
+
+    user = await load_user_state(without_redis(stores), "u")
+
+    assert user.state.seen == {"p"}
+    assert user.degraded == ("cache",)
+
+
+async def test_without_the_database_an_outdated_state_serves_and_the_answer_says_so(stores, log):
+    log.shown("u", "p", 0)
+    await log.write()
+    await load_user_state(stores, "u")
+    await forget_users(stores.cache, ["u"])
+
+    user = await load_user_state(without_postgres(stores), "u")
+
+    assert user.state.seen == {"p"}
+    assert user.degraded == ("history",)
+
+
+async def test_without_either_store_the_state_is_empty_and_the_answer_says_so(stores):
+    user = await load_user_state(without_redis(without_postgres(stores)), "u")
+
+    assert user.state.shown == ()
+    assert user.degraded == ("cache", "history")
+
+
+async def test_the_version_of_the_catalogue_comes_along(stores, redis_url):
+    sync_redis.Redis.from_url(redis_url).set("posts:version", 7)
+
+    assert (await load_user_state(stores, "u")).posts_version == 7
+
+
+async def test_a_first_like_brings_peers_although_none_were_cached(stores, log):
+    log.did("v", "p", 0)
+    await log.write()
+    assert (await load_user_state(stores, "u")).state.peers == ()
+
+    log.did("u", "p", 1)
+    await log.write()
+    await forget_users(stores.cache, ["u"])
+    peers = (await load_user_state(stores, "u")).state.peers
+
+    assert [(peer.user_id, peer.overlap) for peer in peers] == [("v", 1.0)]
+
+
+async def test_changed_attributes_bring_other_peers(stores, log):
+    log.did("v", "p", 0)
+    await log.write()
+    await load_user_state(stores, "u")
+
+    await log.traits(u={"gender": "F"}, v={"gender": "F"})
+    await forget_peers(stores.cache, ["u"])
+    peers = (await load_user_state(stores, "u")).state.peers
+
+    assert [(peer.user_id, peer.kind) for peer in peers] == [("v", ReferenceKind.SIMILAR_ATTRIBUTES)]
+
+
+async def test_erasing_leaves_no_entry_that_names_the_user(stores, log, redis_url):
+    for user_id in ("u", "erased-one"):
+        log.did(user_id, "p", 0)
+    await log.write()
+    for user_id in ("u", "erased-one"):
+        await load_user_state(stores, user_id)
+
+    erased = await erase_cached_user(stores.cache, "erased-one")
+
+    client = sync_redis.Redis.from_url(redis_url)
+    left = [key + (client.get(key) or b"") for key in client.keys("*")]
+    assert erased == 4
+    assert not [entry for entry in left if b"erased-one" in entry]
+
+
+async def test_a_frozen_database_costs_a_moment_not_the_answer(stores, log):
+    log.shown("u", "p", 0)
+    await log.write()
+    async with stores.database.connect() as connection:
+        backend = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+        frozen = int(backend)
+    os.kill(frozen, signal.SIGSTOP)
+
+    try:
+        async with asyncio.timeout(2):
+            first = await load_user_state(stores, "u")
+        async with asyncio.timeout(0.2):
+            second = await load_user_state(stores, "u")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+
+    assert "history" in first.degraded
+    assert "history" in second.degraded
+
+
+async def test_equal_loads_happen_once():
+    flights: Flights[int] = Flights(patience_seconds=5, probe_patience_seconds=5, pause_seconds=1)
+    loads = 0
+
+    async def load() -> int:
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0.01)
+        return loads
+
+    assert await asyncio.gather(*(flights.join("key", load) for _ in range(500))) == [1] * 500
+    assert await flights.join("key", load) == 2
