@@ -26,9 +26,12 @@ class Page:
 class Phone:
     """A connection to the public API. Waits and tries again while the service says that it is busy."""
 
-    def __init__(self, address: str, *, key: str) -> None:
+    def __init__(self, address: str, *, key: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._http = httpx.AsyncClient(
-            base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=httpx.Timeout(30)
+            base_url=address,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(30),
+            transport=transport,
         )
 
     async def recommend(self, user_id: str, *, count: int) -> Page:
