@@ -1,0 +1,27 @@
+"""A user's state and the session of his app -> his reference posts (step 402)."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from app.domain import PostAct, Reference, ReferenceKind
+from app.references.own import own_references
+from app.references.peers import peer_references
+from app.references.weights import FEW_OWN
+from app.storage.user_state import UserState
+
+
+def resolve_references(state: UserState, session: Sequence[PostAct], *, known: Container[str]) -> tuple[Reference, ...]:
+    """Own posts and those of the session, latest first; then those of peers, weightiest first, each post once.
+
+    `known` are the posts that have a vector, recommendable or not: one that was hidden still tells of a taste. Peers by
+    attributes are asked only when little is known of the user himself.
+    """
+    references = own_references(state.shown, session, known=known)
+    kinds = [ReferenceKind.SIMILAR_USER]
+    if len(references) < FEW_OWN:
+        kinds.append(ReferenceKind.SIMILAR_ATTRIBUTES)
+    for kind in kinds:
+        taken = {reference.post_id for reference in references}
+        references += peer_references(state.peers, kind, known=known, own=taken)
+    return references
