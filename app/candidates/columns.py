@@ -43,6 +43,9 @@ class Codes:
     def _number(self) -> dict[str, int]:
         return {word: code for code, word in enumerate(self.values)}
 
+    def __contains__(self, word: str) -> bool:
+        return word in self._number
+
     def mask(self, wanted: Iterable[str]) -> NDArray[np.bool_]:
         """Which rows carry one of the wanted words, (posts,) bool."""
         codes = [self._number[word] for word in wanted if word in self._number]
@@ -76,6 +79,15 @@ class PostColumns:
 
     def __len__(self) -> int:
         return len(self.post_ids)
+
+    @cached_property
+    def tag_rows(self) -> dict[str, NDArray[np.int64]]:
+        """Tag -> the rows that carry it."""
+        rows: dict[str, list[int]] = {}
+        for row, tags in enumerate(self.tags):
+            for tag in tags:
+                rows.setdefault(tag, []).append(row)
+        return {tag: np.asarray(those, np.int64) for tag, those in rows.items()}
 
     @classmethod
     def of(cls, posts: Sequence[Post]) -> PostColumns:
