@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     client_key: SecretStr | None = Field(None, description="bootstrap key of role client; made at first start if absent")
     ops_key: SecretStr | None = Field(None, description="bootstrap key of role ops; made at first start if absent")
     admin_key: SecretStr | None = Field(None, description="bootstrap key of role admin; made at first start if absent")
+    demo: bool = Field(False, description="serve /demo, where whoever reaches the port acts as a simulated person")
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     threads: int = Field(2, ge=1, le=64, description="compute threads of torch and FAISS in one process")
