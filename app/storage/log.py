@@ -5,9 +5,10 @@ Memory does not grow with the log: users and rows come through server-side curso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import md5
 from itertools import groupby, islice
 from math import inf
 from operator import itemgetter
@@ -26,7 +27,7 @@ ROWS_PER_FETCH = 2_000
 SETTLING_SECONDS = 0.05
 MINIMUM_TO_SPLIT = 100  # exposures
 SAMPLED_BYTES = 64 << 20  # of the exposures' table, to find the moment of the split
-HASH_STEPS = 1 << 20
+SEEDS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +93,24 @@ def stream_user_ids(
     engine: Engine,
     *,
     seed: int,
+    until: Watermark | None = None,
     arrived_since: datetime | None = None,
     shown_since: datetime | None = None,
     replay_share: float = 0.0,
     page_size: int = 1_000,
-) -> Iterator[list[str]]:
+) -> Generator[list[str], None, None]:
     """Pages of the users with exposures, in a pseudo-random order given by the seed.
 
-    With `arrived_since` or `shown_since` only users with an event that arrived, or an exposure shown, from then on;
-    and besides them a share of all users, chosen by a hash that depends on the seed.
+    With `arrived_since` or `shown_since` only users with an event that arrived, or an exposure shown, from then on (and
+    arrived before `until`); and besides them the share of all users for whom `is_replayed`.
     """
     values = {
-        "seed": seed % 2**62,
+        "seed": seed % SEEDS,
+        "until": until.arrived_until if until else datetime.max.replace(tzinfo=UTC),
         "arrived_since": arrived_since,
         "shown_since": shown_since,
-        "replay_steps": round(replay_share * HASH_STEPS),
-        "last_step": HASH_STEPS - 1,
+        "replay_salt": _replay_salt(seed),
+        "replay_steps": _replay_steps(replay_share),
     }
     users = _users_query(arrived_since, shown_since, replay_share=replay_share)
     declaration = f"""
@@ -125,16 +128,29 @@ def stream_user_ids(
 
 
 ARRIVED = """
-    SELECT user_id FROM exposures WHERE arrived_at >= :arrived_since
-    UNION SELECT user_id FROM behaviours WHERE arrived_at >= :arrived_since
+    SELECT user_id FROM exposures WHERE arrived_at >= :arrived_since AND arrived_at < :until
+    UNION SELECT user_id FROM behaviours WHERE arrived_at >= :arrived_since AND arrived_at < :until
 """
-SHOWN = "SELECT user_id FROM exposures WHERE shown_at >= :shown_since"
+SHOWN = "SELECT DISTINCT user_id FROM exposures WHERE shown_at >= :shown_since AND arrived_at < :until"
 EVERYBODY = "SELECT DISTINCT user_id FROM exposures"
-# By the hash's low bits: the order goes by the high ones, so the replayed are spread over it.
 REPLAYED = """
     SELECT user_id FROM (SELECT DISTINCT user_id FROM exposures) AS everybody
-    WHERE hashtextextended(user_id, :seed) & :last_step < :replay_steps
+    WHERE ('x' || left(md5(:replay_salt || user_id), 8))::bit(32)::bigint < :replay_steps
 """
+
+
+def is_replayed(user_id: str, *, seed: int, share: float) -> bool:
+    """Whether a user is of the share whose older exposures are learnt again: the same choice as REPLAYED makes."""
+    digest = md5((_replay_salt(seed) + user_id).encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:4]) < _replay_steps(share)
+
+
+def _replay_salt(seed: int) -> str:
+    return f"{seed % SEEDS}:"
+
+
+def _replay_steps(share: float) -> int:
+    return round(share * 2**32)
 
 
 def _users_query(arrived_since: datetime | None, shown_since: datetime | None, *, replay_share: float) -> str:
@@ -147,7 +163,7 @@ def _users_query(arrived_since: datetime | None, shown_since: datetime | None, *
 
 def shown_posts(
     engine: Engine, user_ids: Iterable[str], *, until: Watermark | datetime
-) -> Iterator[tuple[str, list[ShownPost]]]:
+) -> Generator[tuple[str, list[ShownPost]], None, None]:
     """User after user in the given order: what was shown to him, by (shown_at, exposure_id), with the acts on it.
 
     Only events that arrived before `until`. Left out are users without an exposure, and all but the most recent

@@ -18,6 +18,7 @@ from app.storage.log import (
     Watermark,
     count_exposures,
     current_watermark,
+    is_replayed,
     shown_posts,
     split_moment,
     stream_user_ids,
@@ -163,12 +164,14 @@ def test_users_with_news_are_those_with_events_that_arrived_since(engine):
     act(engine, "b1", "acted", 1, arrived=at(6))
 
     assert sorted(users_of(engine, arrived_since=at(5))) == ["acted", "shown"]
+    assert users_of(engine, arrived_since=at(5), until=Watermark(at(6))) == ["shown"]
     assert users_of(engine, arrived_since=at(7)) == []
 
 
 def test_users_can_be_asked_for_by_what_was_shown_lately(engine):
     expose(engine, "e1", "early", 0)
     expose(engine, "e2", "late", 10)
+    expose(engine, "e3", "late", 11)
 
     assert users_of(engine, shown_since=at(10)) == ["late"]
     assert sorted(users_of(engine, shown_since=at(10), arrived_since=at(0))) == ["early", "late"]
@@ -179,6 +182,7 @@ def test_a_share_of_the_users_without_news_is_replayed_another_one_with_each_see
 
     first, second = (users_of(engine, seed=seed, arrived_since=TOMORROW, replay_share=0.2) for seed in (1, 2))
 
+    assert first == [user for user in users_of(engine, seed=1) if is_replayed(user, seed=1, share=0.2)]
     assert 140 < len(first) < 260
     assert len(set(first) & set(second)) < 0.5 * len(first)
 
