@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
 DONE = VENV / "installed.json"
+BEGUN = VENV / "installing"  # there while a step is under way: pip takes half a package for a whole one
 LAST_LINES = 15
 PIP = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
 
@@ -28,11 +28,23 @@ def say(text: str) -> None:
     print(f"tuwen: {text}", flush=True)
 
 
+def take_turn() -> int:
+    """Wait until no other set-up works on this folder; the lock lasts as long as this file stays open somewhere."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    os.set_inheritable(folder, True)  # a pip that outlives its killed set-up keeps the next one waiting
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another set-up of this folder is running; waiting for it")
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    return folder
+
+
 def logged(command: list[str]) -> bool:
     """Run a command with its output in the log; whether it worked."""
     with LOG.open("a") as log:
         print(f"\n$ {' '.join(command)}", file=log, flush=True)
-        return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode == 0
+        return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, close_fds=False, check=False).returncode == 0
 
 
 def locked(*names: str) -> list[str]:
@@ -83,6 +95,8 @@ def venv_version() -> str | None:
 
 def make_venv() -> str:
     """Make .venv anew with the Python that runs this."""
+    if BEGUN.exists():
+        say("the last set-up was interrupted")
     say(f"making .venv with Python {sys.version.split()[0]}")
     answer = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True)
     version = venv_version()
@@ -106,13 +120,16 @@ def done_steps() -> dict[str, str]:
 
 
 def do(step: Step, version: str) -> None:
-    """Do one step unless it is done; it counts as done only once it is finished."""
+    """Do one step unless it is done."""
     name, files, install = step
     done, wanted = done_steps(), digest(files, version)
     if done.get(name) == wanted:
         return
     say(f"installing {name}")
-    if not install():
+    BEGUN.touch()
+    worked = install()
+    BEGUN.unlink()
+    if not worked:
         tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-LAST_LINES:])
         sys.exit(f"{tail}\ntuwen: {name} could not be installed; the whole log is {LOG}")
     unfinished = DONE.with_suffix(".new")
@@ -121,16 +138,10 @@ def do(step: Step, version: str) -> None:
 
 
 def main() -> None:
-    """Do what is missing; a second set-up at the same time waits for the first."""
-    folder = os.open(ROOT, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say("another set-up of this folder is running; waiting for it")
-        fcntl.flock(folder, fcntl.LOCK_EX)
-    version = venv_version()
+    """Do what is missing."""
+    take_turn()
+    version = None if BEGUN.exists() else venv_version()
     if version is None:
-        shutil.rmtree(VENV, ignore_errors=True)
         version = make_venv()
     for step in RUNTIME + (DEV if sys.argv[1:] == ["dev"] else []):
         do(step, version)
