@@ -216,5 +216,5 @@ def test_memory_does_not_grow_with_the_log(engine):
             resident.append(process.memory_info().rss)
 
     assert samples == 200_000
-    assert max(resident) - before < 96 << 20
+    assert max(resident) - before < 48 << 20
     assert max(resident) - max(resident[: len(resident) // 4]) < 8 << 20

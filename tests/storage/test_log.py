@@ -259,6 +259,24 @@ def test_a_server_that_is_not_there_is_unavailable():
         next(shown_posts(engine, ["u"], until=TOMORROW))
 
 
+def test_a_connection_lost_in_the_middle_of_a_stream_is_unavailable(engine):
+    expose_many(engine, 20_000, users=20)
+    users = stream_user_ids(engine, seed=1, page_size=10)
+    shown = shown_posts(engine, next(users), until=TOMORROW)
+    next(shown)
+
+    run(
+        engine,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+    )
+
+    with pytest.raises(Unavailable, match="PostgreSQL"):
+        next(users)
+    with pytest.raises(Unavailable, match="PostgreSQL"):
+        list(shown)
+
+
 # One user's events: (minute, post) of showings; (kind, minutes after, showing or post) of behaviours.
 MOMENTS = st.integers(0, 12)
 SHOWINGS = st.lists(st.tuples(MOMENTS, st.sampled_from("abc")), min_size=1, max_size=12)
