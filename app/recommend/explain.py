@@ -1,0 +1,65 @@
+"""A choice of posts -> what the client reads of it: scores, probabilities, reasons, and why a page is short."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.candidates.view import CandidateView
+from app.domain import BEHAVIOUR_KINDS
+from app.recommend.choose import Choice
+from app.recommend.filters import Passing
+from app.recommend.request import Reason, ReasonKind, RecommendedPost, RecommendRequest
+
+
+def recommended_posts(view: CandidateView, choice: Choice, *, moment: datetime) -> tuple[RecommendedPost, ...]:
+    """The posts of the page, best first."""
+    columns, rows = view.columns, choice.rows
+    if not len(rows):
+        return ()
+    probabilities = view.predict(choice.history, moment, rows).tolist()
+    reasons, scores = _reasons(choice), _scores(choice)
+    return tuple(
+        RecommendedPost(
+            post_id=columns.post_ids[row],
+            score=scores[place],
+            title=columns.titles[row],
+            has_picture=columns.picture_hashes[row] is not None,
+            category=columns.category.word(row),
+            probabilities=dict(zip(BEHAVIOUR_KINDS, probabilities[place], strict=True)),
+            reason=reasons[place],
+        )
+        for place, row in enumerate(rows.tolist())
+    )
+
+
+def _reasons(choice: Choice) -> list[Reason]:
+    """One reason per post of the page."""
+    reasons: list[Reason] = []
+    for number, similarity in zip(choice.matched.reference.tolist(), choice.matched.similarity.tolist(), strict=True):
+        reference = choice.references[number]
+        reasons.append(Reason(ReasonKind(reference.kind), reference.post_id, reference.behaviour, similarity))
+    return reasons + [Reason(kind) for kind in choice.filler_kinds]
+
+
+def _scores(choice: Choice) -> list[float]:
+    """One score per post of the page. Fillers have none of their own: theirs fall below the lowest matched one."""
+    scores: list[float] = choice.matched.scores.tolist()
+    fillers = len(choice.filler_kinds)
+    below = min(scores, default=1.0)
+    return scores + [below - place / fillers for place in range(1, fillers + 1)]
+
+
+def shortfall(request: RecommendRequest, passing: Passing, *, returned: int, page: int) -> str | None:
+    """Why the page has fewer posts than asked for; None when it has them all."""
+    if page >= request.k:
+        return None
+    reasons = [f"{passing.available} posts can be recommended"]
+    if passing.filtered < passing.available:
+        reasons.append(f"{passing.filtered} of them pass the filter")
+    if passing.seen:
+        reasons.append(f"{passing.seen} of those were shown to this user already (include_seen brings them back)")
+    others = passing.filtered - passing.seen - passing.left
+    if others:
+        returned_before = ", returned on earlier pages" if returned else ""
+        reasons.append(f"{others} are excluded by the request{returned_before} or the user's own")
+    return f"{page} of {request.k}: " + ", ".join(reasons)

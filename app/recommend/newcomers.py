@@ -1,0 +1,32 @@
+"""Passing posts -> popular and fresh ones in turn, where nothing matches: for new users, and to fill a page."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.candidates.view import CandidateView
+from app.recommend.request import ReasonKind
+
+
+def popular_and_fresh(
+    view: CandidateView, passing: NDArray[np.bool_], *, count: int
+) -> tuple[NDArray[np.int64], list[ReasonKind]]:
+    """Rows (found,) of up to `count` posts of passing (posts,), and why each: popular, fresh, popular, ...
+
+    Once the popular ones are used up the rest is fresh: every passing post is among those.
+    """
+    popular = _first(view.popular_rows, passing, count)
+    fresh = _first(view.fresh_rows, passing, 2 * count)  # half of them may be popular too
+    turns = np.concatenate([2 * np.arange(len(popular)), 2 * np.arange(len(fresh)) + 1])
+    rows = np.concatenate([popular, fresh])[np.argsort(turns, kind="stable")]
+    kinds = np.sort(turns) % 2
+    _, first = np.unique(rows, return_index=True)
+    places = np.sort(first)[:count]
+    names = (ReasonKind.POPULAR, ReasonKind.FRESH)
+    return rows[places], [names[kind] for kind in kinds[places].tolist()]
+
+
+def _first(rows: NDArray[np.int64], passing: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """The first `count` of the rows that pass."""
+    return rows[passing[rows]][:count]

@@ -1,0 +1,34 @@
+"""Matched posts -> their order: by the match, or by how likely the behaviours are that the request values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.candidates.view import CandidateView
+from app.domain import BEHAVIOUR_KINDS, BehaviourKind, HistoryItem
+from app.recommend.matching import Matched
+
+
+def ranked(
+    view: CandidateView,
+    matched: Matched,
+    *,
+    weights: Mapping[BehaviourKind, float],
+    history: Sequence[HistoryItem],
+    moment: datetime,
+) -> Matched:
+    """The posts best first. Without weights the match stands as it is: that is the score the network is trained on."""
+    if not weights or not len(matched.rows):
+        return matched
+    worth = view.predict(history, moment, matched.rows) @ _in_order(weights)
+    return replace(matched, scores=worth).take(np.argsort(-worth, kind="stable"))
+
+
+def _in_order(weights: Mapping[BehaviourKind, float]) -> NDArray[np.float32]:
+    """One weight per kind, (kinds,); a kind that is not named has none."""
+    return np.asarray([weights.get(kind, 0.0) for kind in BEHAVIOUR_KINDS], np.float32)

@@ -1,0 +1,124 @@
+"""What a client asks for, and what it gets: plain values; the API's schemas and the command line map onto them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import quote
+
+from app.domain import BehaviourKind, Exposure, PostAct
+from app.errors import BadInput
+
+POSTS_AT_MOST = 100  # of one page
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Posts within a distance of a point."""
+
+    latitude: float  # degrees north
+    longitude: float  # degrees east
+    radius_km: float
+
+
+@dataclass(frozen=True, slots=True)
+class PostFilter:
+    """What a post must have; of several words in one list any will do, and an empty list asks for nothing."""
+
+    category: tuple[str, ...] = ()
+    city: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    near: Near | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendRequest:
+    """One request for a page of recommendations. Raises BadInput for a number out of its range."""
+
+    user_id: str
+    k: int = 20
+    scene: str | None = None
+    filter: PostFilter = PostFilter()
+    exclude_post_ids: tuple[str, ...] = ()
+    exclude_author_ids: tuple[str, ...] = ()
+    include_seen: bool = False
+    diversity: float = 0.0  # 0 = by score alone .. 1 = as unlike each other as can be
+    behaviour_weights: Mapping[BehaviourKind, float] = field(default_factory=dict)  # given: order by what is likely
+    session: tuple[PostAct, ...] = ()  # acts that the log may not have yet; they are not stored
+    cursor: str | None = None
+    record_exposures: bool = False  # for the caller: write `Recommendation.exposures` to the log
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= POSTS_AT_MOST:
+            raise BadInput(f"k: a whole number from 1 to {POSTS_AT_MOST}")
+        if not 0 <= self.diversity <= 1:
+            raise BadInput("diversity: a number from 0 to 1")
+
+
+class ReasonKind(StrEnum):
+    """Why a post was recommended: whose reference it matches, or that it matches none."""
+
+    OWN = "own"
+    SIMILAR_USER = "similar_user"
+    SIMILAR_ATTRIBUTES = "similar_attributes"
+    SESSION = "session"
+    POPULAR = "popular"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The reference that counted most, and the act on it; nothing but the kind where there is no reference."""
+
+    kind: ReasonKind
+    reference_post_id: str | None = None
+    behaviour: BehaviourKind | None = None
+    similarity: float | None = None  # cosine of the two posts' vectors
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedPost:
+    """One post of the page."""
+
+    post_id: str
+    score: float  # what ordered it before diversity; comparable within one page only
+    title: str
+    has_picture: bool
+    category: str | None
+    probabilities: Mapping[BehaviourKind, float]
+    reason: Reason
+
+    @property
+    def picture_url(self) -> str | None:
+        """Path of the picture under the API's address."""
+        return f"/posts/{quote(self.post_id, safe='')}/picture" if self.has_picture else None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The answer to one request."""
+
+    recommendation_id: str
+    generation: str
+    posts: tuple[RecommendedPost, ...]  # best first
+    cursor: str | None  # for the next page; None when there is none or Redis is down
+    shortfall: str | None  # why there are fewer than asked for
+    degraded: tuple[str, ...]  # what it went without: "cache", "history", "peers"
+    ignored_ids: tuple[str, ...]  # of the request's lists, unknown here
+
+    def exposures(self, request: RecommendRequest, *, shown_at: datetime) -> tuple[Exposure, ...]:
+        """The page as showings, for a client that leaves recording them to the service."""
+        return tuple(
+            Exposure(
+                f"{self.recommendation_id}:{position}",
+                request.user_id,
+                post.post_id,
+                shown_at,
+                position,
+                request.scene,
+                self.recommendation_id,
+            )
+            for position, post in enumerate(self.posts)
+        )
