@@ -63,16 +63,20 @@ class AttentionMeeting(nn.Module):
         self.heads = heads
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.nothing = nn.Parameter(torch.zeros(width))
-        self.out_width = 2 * width
+        self.out_width = 2 * width + heads
+        for same in (self.query, self.key):  # alike posts attend to each other from the start
+            nn.init.eye_(same.weight)
+            nn.init.zeros_(same.bias)
 
     def forward(self, exposed: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
-        """(batch, exposed, width), (batch, history, width), (batch, history) bool -> (batch, exposed, 2 width)."""
+        """(batch, exposed, width), (batch, history, width), (batch, history) bool -> (batch, exposed, out_width)."""
         fused = torch.cat([self.nothing.expand(len(fused), 1, -1), fused], dim=1)
         mask = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
         query, key, value = (self._split(part) for part in (self.query(exposed), self.key(fused), self.value(fused)))
         met = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        met = met.transpose(1, 2).flatten(2)
-        return torch.cat([met, met * exposed], dim=-1)
+        met = met.transpose(1, 2)  # (batch, exposed, heads, width / heads)
+        alike = (met * by_head(exposed, self.heads)).sum(dim=-1) / met.shape[-1]
+        return torch.cat([met.flatten(2), met.flatten(2) * exposed, alike], dim=-1)
 
     def _split(self, items: Tensor) -> Tensor:
         """(batch, items, width) -> (batch, heads, items, width / heads)."""

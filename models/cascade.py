@@ -40,9 +40,8 @@ class Cascade(nn.Module):
     def forward(self, batch: Batch) -> Predictions:
         """Logits (batch, kinds) and serving scores (batch, posts)."""
         vectors, quality = self.feature_extraction(batch.posts)
-        fused = self.fuse(vectors[batch.history.post], batch.history)
         exposed = (vectors[batch.exposed][:, None], quality[batch.exposed][:, None])
-        logits = self.behaviour_prediction(*exposed, fused, batch.history.mask, batch.position[:, None])
+        logits = self.predict(*exposed, vectors[batch.history.post], batch.history, batch.position[:, None])
         scores, has_reference = self.match(vectors, quality, vectors[batch.history.post], batch.history)
         return Predictions(logits[:, 0], scores, has_reference)
 
@@ -51,26 +50,31 @@ class Cascade(nn.Module):
         encoded: tuple[Tensor, Tensor] = self.feature_extraction(posts)
         return encoded
 
-    def fuse(self, semantic: Tensor, history: History) -> Tensor:
-        """Semantic vectors of the history (batch, history, semantic_width) -> fused, the same shape."""
-        fused: Tensor = self.behaviour_fusion(semantic, self.behaviour_encoding(history))
-        return fused
+    def predict(
+        self, exposed: Tensor, quality: Tensor, semantic: Tensor, history: History, position: Tensor | None = None
+    ) -> Tensor:
+        """Behaviour logits (batch, exposed, kinds): networks 102, 103 and 104.
+
+        exposed (batch, exposed, width), quality (batch, exposed), semantic (batch, history, width), all of unit length;
+        position (batch, exposed) int64 or None. Unit vectors are stretched so that one component is about 1, which is
+        what the layers behind expect.
+        """
+        stretch = self.sizes.semantic_width**0.5
+        fused = self.behaviour_fusion(semantic * stretch, self.behaviour_encoding(history))
+        logits: Tensor = self.behaviour_prediction(exposed * stretch, quality, fused, history.mask, position)
+        return logits
 
     def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> Tensor:
         """Behaviour probabilities (candidates, kinds) of one account.
 
         candidates (candidates, width), quality (candidates,), semantic (1, history, width): vectors of its history.
         """
-        fused = self.fuse(semantic, history)
-        logits = self.behaviour_prediction(candidates[None], quality[None], fused, history.mask)
-        return torch.sigmoid(logits[0])
+        return torch.sigmoid(self.predict(candidates[None], quality[None], semantic, history)[0])
 
-    def match(
-        self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History
-    ) -> tuple[Tensor, Tensor]:
+    def match(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
         """Serving scores (batch, candidates) by each sample's latest references, and who has any, (batch,) bool.
 
-        candidates (candidates, width), quality (candidates,), semantic (batch, history, width): vectors of the histories.
+        candidates (candidates, width), quality (candidates,), semantic (batch, history, width): the histories.
         """
         has_reference = history.is_reference.any(dim=1)
         if history.post.shape[1] == 0:

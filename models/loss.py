@@ -34,9 +34,10 @@ def serving_loss(predictions: Predictions, batch: Batch) -> Tensor:
 
     The negatives were drawn by their popularity; subtracting the log of a post's chance to be in the batch makes the
     sum stand for the whole catalogue (Bengio & Senécal 2008, importance-corrected sampled softmax). Posts known to be
-    the account's own are no negatives: serving never offers them again.
+    the account's own are no negatives, and a post shown again is no target: serving never offers them again.
     """
-    acted = (batch.labels.sum(dim=1) > 0) & predictions.has_reference
+    again = ((batch.history.post == batch.exposed[:, None]) & batch.history.mask).any(dim=1)
+    acted = (batch.labels.sum(dim=1) > 0) & predictions.has_reference & ~again
     if not bool(acted.any()):
         return predictions.scores.sum() * 0.0
     target = batch.exposed[acted][:, None]

@@ -85,7 +85,7 @@ class CandidateView:
         return np.asarray(weights.numpy())
 
     def predict(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
-        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that the account of this history acts on these posts."""
+        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that this history's account acts on the posts."""
         arrays = HistoryArrays(1, len(history))
         arrays.fill(0, history, moment, rows=self.row_of)
         semantic = self.vectors[arrays.post[:, : int(arrays.mask.sum())]]

@@ -77,9 +77,8 @@ def predicted(encoded: Encoded, samples: Sequence[Sample], *, rows: Mapping[str,
     history = _histories(samples, rows).tensors()
     exposed = torch.tensor([rows[sample.post_id] for sample in samples])
     with torch.inference_mode():
-        fused = encoded.network.fuse(encoded.vectors[history.post], history)
         pair = (encoded.vectors[exposed][:, None], encoded.quality[exposed][:, None])
-        logits = encoded.network.behaviour_prediction(*pair, fused, history.mask, positions_of(samples)[:, None])
+        logits = encoded.network.predict(*pair, encoded.vectors[history.post], history, positions_of(samples)[:, None])
     return np.asarray(torch.sigmoid(logits[:, 0]).numpy())
 
 
@@ -90,8 +89,11 @@ def _places(
     *,
     rows: Mapping[str, int],
     popularity: NDArray[np.float32],
-) -> list[tuple[int, int, int]]:
-    """Places of the posts acted on by the trained match, the start's and popularity; accounts with references only."""
+) -> list[tuple[int, int, int, int]]:
+    """Of each post acted on: its place by the trained match, by the start's, by popularity, and among how many posts.
+
+    Only accounts with references count; what had been shown before is out of the ranking.
+    """
     arrays = _histories(samples, rows)
     history = arrays.tensors()
     with torch.inference_mode():
@@ -104,12 +106,14 @@ def _places(
             continue
         target = rows[sample.post_id]
         shown = arrays.post[number][arrays.mask[number]]
+        if target in shown:  # serving does not offer it again
+            continue
         columns = [np.array(scores[number].numpy()) for scores, _ in both] + [popularity.copy()]
         for column in columns:
-            own = column[target]
             column[shown] = -np.inf
-            column[target] = own
-        found.append((rank_of(columns[0], target), rank_of(columns[1], target), rank_of(columns[2], target)))
+        ranked = int(np.isfinite(columns[0]).sum())
+        trained_place, start_place, popular_place = (rank_of(column, target) for column in columns)
+        found.append((trained_place, start_place, popular_place, ranked))
     return found
 
 
@@ -135,7 +139,7 @@ def _behaviour_figures(probabilities: NDArray[np.float64], labels: NDArray[np.bo
 
 
 def _matching_figures(places: NDArray[np.float64], posts: int) -> dict[str, Any]:
-    """Recall of the trained network, the start, popularity and chance; places (targets, 3)."""
+    """Recall of the trained network, the start, popularity and chance; places (targets, 4)."""
     figures: dict[str, Any] = {"targets": len(places), "posts": posts}
     if not len(places):
         return figures
@@ -144,7 +148,7 @@ def _matching_figures(places: NDArray[np.float64], posts: int) -> dict[str, Any]
             "trained": recall_at(places[:, 0], depth),
             "start": recall_at(places[:, 1], depth),
             "popularity": recall_at(places[:, 2], depth),
-            "random": min(1.0, depth / posts),
+            "random": float(np.minimum(1.0, depth / places[:, 3]).mean()),
             "standard_error": standard_error((places[:, 0] < depth).astype(np.float64)),
         }
     return figures

@@ -19,8 +19,8 @@ class TrainingPlan:
 
     seed: int = 0
     epochs: int = 2  # passes over the new samples
-    batch_chunks: int = 24  # chunks of one account's consecutive samples in a batch
-    chunk_size: int = 16  # samples in a chunk
+    batch_samples: int = 384  # at least so many in a batch
+    chunk_size: int = 16  # consecutive samples of one account, which share most of their history
     learning_rate: float = 1e-3
     continued_learning_rate: float = 3e-4  # when the cycle continues from a trained network
     weight_decay: float = 0.01

@@ -1,0 +1,248 @@
+"""The exposure log -> a trained network: one training cycle, from the last one's place in the log on (step 314, T11).
+
+A cycle fixes at its start what it learns from (a watermark of the log, the held-out slice, the network it continues)
+and writes that down, so that a killed trainer does the rest of the same cycle.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from app.candidates.encode import start_network, start_sizes, token_source
+from app.candidates.generation import GenerationFolder
+from app.candidates.reindex import Artefact
+from app.domain import Sample
+from app.errors import BadInput
+from app.samples.collate import Collator
+from app.samples.stream import evaluation_chunks, training_chunks
+from app.samples.tokens import Content, TokenTable
+from app.storage.catalogue import PostCounts, post_counts, stream_catalogue
+from app.storage.log import Watermark, count_exposures, current_watermark, split_moment
+from app.storage.stores import Stores
+from app.training.evaluate import Yardsticks, evaluate
+from app.training.fit import Curves, Fit, StepReport
+from app.training.plan import TrainingPlan
+from app.training.report import CycleReport, draw_curves
+from models.cascade import Cascade
+from models.sizes import NetworkSizes
+
+CYCLE, CHECKPOINT = "cycle.json", "checkpoint.safetensors"
+Tell = Callable[[StepReport], None]
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle learns from; fixed at its start."""
+
+    base: str | None  # the generation whose network it continues, None = the pretrained start
+    arrived_since: datetime | None  # events before this moment were learnt from already
+    shown_since: datetime | None  # except showings since this moment, which were held out
+    arrived_until: datetime
+    held_out_since: datetime | None  # showings since this moment are held out for evaluation
+    plan: dict[str, Any]
+
+    @property
+    def watermark(self) -> Watermark:
+        """Up to where the log is read."""
+        return Watermark(self.arrived_until)
+
+
+async def run_cycle(
+    stores: Stores, engine: Engine, plan: TrainingPlan, sizes: dict[str, object], *, tell: Tell
+) -> Artefact:
+    """Train on what is new in the log, evaluate on its latest slice. Raises BadInput when there is nothing to learn."""
+    began = time.monotonic()
+    folder = stores.settings.home / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = start_sizes(**sizes)
+    cycle = _resumed(folder, plan) or _begun(stores, engine, folder, plan=plan, sizes=wanted)
+    catalogue = await _catalogue(stores)
+    start = start_network(wanted, catalogue.contents, home=stores.settings.home, seed=plan.seed)
+    table = catalogue.table(wanted, stores.settings.home)
+    network = _first_network(stores, cycle, start)
+    fit = _fit(network, engine, cycle, plan=plan, collator=catalogue.collator(table, plan))
+    rate = plan.continued_learning_rate if cycle.base else plan.learning_rate
+    fit.run(_batches(engine, cycle, plan), folder / CHECKPOINT, learning_rate=rate, tell=tell)
+    yardsticks = Yardsticks(catalogue.popularity, start)
+    report = CycleReport(
+        origin="trained",
+        continued_from=cycle.base,
+        log=_log_figures(cycle, fit.curves),
+        network=asdict(wanted),
+        plan=plan.as_json(),
+        curves=fit.curves,
+        evaluation=evaluate(
+            network, _held_out(engine, cycle, plan), table=table, rows=catalogue.rows, yardsticks=yardsticks
+        ),
+        seconds=time.monotonic() - began,
+    )
+    return Artefact(network, "trained", cycle.base, plan.as_json(), report.as_json(), draw_curves(report))
+
+
+def end_cycle(stores: Stores) -> None:
+    """Forget the cycle's notes, once its network serves or was refused."""
+    for name in (CYCLE, CHECKPOINT):
+        (stores.settings.home / "training" / name).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All posts that the log may name, with their counts."""
+
+    rows: dict[str, int]  # post id -> row
+    contents: list[Content]
+    counts: PostCounts
+
+    def table(self, sizes: NetworkSizes, home: Path) -> TokenTable:
+        """Their backbone tokens."""
+        return TokenTable(token_source(sizes, home), self.contents, widths=(sizes.picture_width, sizes.title_width))
+
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """How many accounts acted on each post, (posts,)."""
+        return np.asarray([self.counts.acted.get(post_id, 0) for post_id in self.rows], np.float32)
+
+    def collator(self, table: TokenTable, plan: TrainingPlan) -> Collator:
+        """Makes batches of this catalogue."""
+        items = plan.batch_samples + plan.batch_samples // plan.chunk_size * 2 * plan.history.count
+        return Collator(table, self.rows, self.log_presence(items))
+
+    def log_presence(self, items: int) -> NDArray[np.float32]:
+        """Log of the chance that a post is among `items` showings drawn from the log, (posts,)."""
+        shown = np.asarray([self.counts.shown.get(post_id, 0) for post_id in self.rows], np.float64) + 1.0
+        share = shown / shown.sum()
+        presence: NDArray[np.float32] = np.log(-np.expm1(-items * share)).astype(np.float32)
+        return presence
+
+
+async def _catalogue(stores: Stores) -> Catalogue:
+    posts = [post async for page in stream_catalogue(stores.database, with_deleted=True) for post in page]
+    rows = {post.post_id: row for row, post in enumerate(posts)}
+    return Catalogue(rows, [Content.of(post) for post in posts], await post_counts(stores.database))
+
+
+def _begun(stores: Stores, engine: Engine, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle:
+    """A new cycle, written down."""
+    base, learnt = learnt_until(stores, sizes)
+    watermark = current_watermark(engine)
+    since = Watermark(datetime.fromisoformat(learnt["arrived_until"])) if learnt else None
+    if not count_exposures(engine, since=None, until=watermark):
+        raise BadInput("there is no exposure log yet: run `tuwen import --exposures FILE` or POST /exposures first")
+    held_out = learnt["held_out_since"] if learnt else None
+    cycle = Cycle(
+        base=base,
+        arrived_since=since.arrived_until if since else None,
+        shown_since=datetime.fromisoformat(held_out) if held_out else None,
+        arrived_until=watermark.arrived_until,
+        held_out_since=split_moment(engine, plan.held_out_share),
+        plan=plan.as_json(),
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    building = folder / f".{CYCLE}"
+    building.write_text(json.dumps(asdict(cycle), default=datetime.isoformat))
+    building.replace(folder / CYCLE)
+    return cycle
+
+
+def _resumed(folder: Path, plan: TrainingPlan) -> Cycle | None:
+    """The cycle that a killed trainer had begun, if it was of the same plan."""
+    try:
+        values = json.loads((folder / CYCLE).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    if values["plan"] != json.loads(json.dumps(plan.as_json())):
+        return None
+    moments = ("arrived_since", "shown_since", "arrived_until", "held_out_since")
+    return Cycle(**values | {name: datetime.fromisoformat(values[name]) if values[name] else None for name in moments})
+
+
+def learnt_until(stores: Stores, sizes: NetworkSizes) -> tuple[str | None, dict[str, Any] | None]:
+    """The serving generation if it was trained with these sizes, and how far its network had read the log."""
+    folder = GenerationFolder(stores.settings.generations)
+    current = folder.current()
+    if current is None:
+        return None, None
+    report = folder.report(current)
+    same = report.get("network") == json.loads(json.dumps(asdict(sizes)))
+    return (current, report["log"]) if same and "log" in report else (None, None)
+
+
+def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:
+    """The network that the cycle continues, or a copy of the start."""
+    if cycle.base is not None:
+        return GenerationFolder(stores.settings.generations).load(cycle.base).network
+    network = Cascade(start.sizes)
+    network.load_state_dict(start.state_dict())
+    return network
+
+
+def _fit(network: Cascade, engine: Engine, cycle: Cycle, *, plan: TrainingPlan, collator: Collator) -> Fit:
+    """The run, with the steps it is expected to take."""
+    since = Watermark(cycle.arrived_since) if cycle.arrived_since else None
+    samples = count_exposures(engine, since=since, until=cycle.watermark) * (1 - plan.held_out_share)
+    return Fit(network, collator, plan, steps_of_epoch=max(1, round(samples / plan.batch_samples)))
+
+
+def _batches(engine: Engine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int], Iterator[list[Sample]]]:
+    """Epoch -> its batches, shuffled by the seed and the epoch, the same at every call."""
+
+    def of_epoch(epoch: int) -> Iterator[list[Sample]]:
+        chunks = training_chunks(
+            engine,
+            plan.history,
+            seed=plan.seed * 1000 + epoch,
+            until=cycle.watermark,
+            held_out_since=cycle.held_out_since,
+            arrived_since=cycle.arrived_since,
+            shown_since=cycle.shown_since,
+            replay_share=plan.replay_share,
+            chunk_size=plan.chunk_size,
+        )
+        batch: list[Sample] = []
+        for chunk in chunks:
+            batch += chunk.samples
+            if len(batch) >= plan.batch_samples:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    return of_epoch
+
+
+def _held_out(engine: Engine, cycle: Cycle, plan: TrainingPlan) -> list[Sample]:
+    """Samples of the latest slice, at most as many as the plan evaluates."""
+    if cycle.held_out_since is None:
+        return []
+    chunks = evaluation_chunks(
+        engine,
+        plan.history,
+        seed=plan.seed,
+        until=cycle.watermark,
+        held_out_since=cycle.held_out_since,
+        chunk_size=plan.chunk_size,
+    )
+    return list(islice(chain.from_iterable(chunk.samples for chunk in chunks), plan.evaluated_samples))
+
+
+def _log_figures(cycle: Cycle, curves: Curves) -> dict[str, Any]:
+    """What the network has learnt from; the next cycle begins there."""
+    held_out = cycle.held_out_since.isoformat() if cycle.held_out_since else None
+    return {
+        "arrived_until": cycle.arrived_until.isoformat(),
+        "held_out_since": held_out,
+        "samples": curves.samples,
+        "posts": curves.posts,
+        "seconds": curves.seconds,
+    }
