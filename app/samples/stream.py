@@ -14,11 +14,10 @@ from datetime import datetime
 from itertools import chain, compress, islice
 from operator import attrgetter
 
-from sqlalchemy import Engine
-
 from app.domain import Sample, ShownPost
 from app.samples.history import HistoryLimits, samples_of_user
 from app.storage.log import Watermark, is_replayed, shown_posts, stream_user_ids
+from app.storage.postgres import SyncEngine
 
 CHUNK_SIZE = 16  # samples
 BUFFER_CHUNKS = 512
@@ -46,7 +45,7 @@ class Selection:
 
 
 def training_chunks(
-    engine: Engine,
+    engine: SyncEngine,
     limits: HistoryLimits,
     *,
     seed: int,
@@ -73,7 +72,7 @@ def training_chunks(
 
 
 def evaluation_chunks(
-    engine: Engine,
+    engine: SyncEngine,
     limits: HistoryLimits,
     *,
     until: Watermark,
@@ -87,7 +86,7 @@ def evaluation_chunks(
 
 
 def stream_chunks(
-    engine: Engine,
+    engine: SyncEngine,
     limits: HistoryLimits,
     *,
     seed: int,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.errors import BadSettings, Unavailable
 
+SyncEngine = Engine  # the name outside storage, where SQLAlchemy is not known
 CONNECT_TIMEOUT_SECONDS = 3
 UNREACHABLE = "PostgreSQL cannot be reached: check that it runs and that TUWEN_DATABASE_URL is right"
 
