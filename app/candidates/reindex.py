@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from app.errors import BadArtefact
 from app.samples.history import HistoryLimits
 from app.samples.tokens import Content
 from app.storage.catalogue import popular_posts, stream_catalogue
+from app.storage.job_run import job_run
+from app.storage.jobs import JobKind
 from app.storage.stores import Stores
 from models.cascade import Cascade
 
@@ -40,6 +43,25 @@ class Artefact:
     curves: bytes | None = None
 
 
+async def run_reindex(
+    stores: Stores,
+    artefact: Artefact | None = None,
+    *,
+    requested_by: str,
+    job_id: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> str:
+    """`reindex` as a job that anyone can follow. Raises Conflict while another one is under way."""
+    async with job_run(stores.database, JobKind.REINDEX, job_id=job_id, requested_by=requested_by) as job:
+
+        def tell(step: str, done: int, total: int | None) -> None:
+            job.tell(step, done, total)
+            progress(step, done, total)
+
+        job.generation = await reindex(stores, artefact, progress=tell)
+    return job.generation
+
+
 async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progress) -> str:
     """Make a generation of all posts and promote it; gives its id.
 
@@ -48,8 +70,9 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     folder = GenerationFolder(stores.settings.generations)
     changes_until = datetime.now(UTC)
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
-    artefact = artefact or _serving_artefact(folder, stores, posts)
-    vectors, quality = _encode(artefact.network, posts, stores, progress)
+    if artefact is None:
+        artefact = await asyncio.to_thread(_serving_artefact, folder, stores, posts)
+    vectors, quality = await asyncio.to_thread(_encode, artefact.network, posts, stores, progress)
     progress("indexing", len(posts), len(posts))
     contents = Contents(
         network=artefact.network,
@@ -62,7 +85,9 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
         report=artefact.report,
         curves=artefact.curves,
     )
-    generation = folder.write(contents, origin=artefact.origin, parent=artefact.parent, changes_until=changes_until)
+    generation = await asyncio.to_thread(
+        folder.write, contents, origin=artefact.origin, parent=artefact.parent, changes_until=changes_until
+    )
     folder.promote(generation)
     folder.prune(stores.settings.generations_kept)
     progress("done", len(posts), len(posts))

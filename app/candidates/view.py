@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
-from app.candidates.index import EXACT_POSTS, near_rows
+from app.candidates.index import EXACT_POSTS, Index, near_rows
 from app.domain import HistoryItem
 from app.samples.collate import HistoryArrays
 from app.samples.history import HistoryLimits
@@ -47,7 +46,7 @@ class CandidateView:
     popular: Sequence[str]
     network: Cascade
     history_limits: HistoryLimits
-    index: faiss.Index
+    index: Index
     indexed: int  # the first rows, which the index knows
 
     def match(self, references: Float32, log_weights: Float32, passing: NDArray[np.bool_], *, count: int) -> Matches:

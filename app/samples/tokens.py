@@ -16,9 +16,9 @@ from app.domain import Post
 from app.storage.pictures import PictureFolder
 from app.storage.tokens import TokenCache
 from models.batch import PostTokens
-from models.picture_tokens import CELLS, PictureBackbone, load_picture_backbone
+from models.picture_tokens import CELLS, PictureBackbone, picture_backbone
 from models.preprocess import pixels_of
-from models.title_tokens import TitleBackbone, load_title_backbone
+from models.title_tokens import TitleBackbone, title_backbone
 
 log = logging.getLogger(__name__)
 PICTURES_AT_ONCE = 64
@@ -60,11 +60,11 @@ class TokenSource:
 
     @cached_property
     def _picture_backbone(self) -> PictureBackbone:
-        return load_picture_backbone(self._names[0])
+        return picture_backbone(self._names[0])()
 
     @cached_property
     def _title_backbone(self) -> TitleBackbone:
-        return load_title_backbone(self._names[1])
+        return title_backbone(self._names[1])()
 
     def tokens(self, contents: Sequence[Content]) -> RaggedTokens:
         """Tokens of each content, in order; a picture that cannot be read counts as none."""

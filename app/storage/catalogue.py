@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +25,7 @@ _POPULAR = text("""
     SELECT post_id FROM behaviours
     WHERE at > (SELECT max(at) FROM behaviours) - make_interval(days => :days)
     GROUP BY post_id ORDER BY count(DISTINCT user_id) DESC, post_id LIMIT :limit""")
+_LATEST_CHANGE = text("SELECT max(changed_at) FROM posts WHERE deleted_at IS NULL")
 _SHOWN = text("SELECT post_id, count(*) FROM exposures GROUP BY post_id")
 _ACTED = text("SELECT post_id, count(DISTINCT user_id) FROM behaviours GROUP BY post_id")
 
@@ -48,6 +50,13 @@ async def stream_catalogue(database: AsyncEngine, *, with_deleted: bool) -> Asyn
             after = page[-1].post_id
         if len(page) < POSTS_PER_PAGE:
             return
+
+
+async def latest_change(database: AsyncEngine) -> datetime | None:
+    """When any living post last changed; None for an empty catalogue."""
+    async with transaction(database) as connection:
+        moment: datetime | None = await connection.scalar(_LATEST_CHANGE)
+        return moment
 
 
 async def popular_posts(database: AsyncEngine) -> list[str]:

@@ -6,6 +6,7 @@ and writes that down, so that a killed trainer does the rest of the same cycle.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
 
 from app.candidates.encode import start_network, start_sizes, token_source
 from app.candidates.generation import GenerationFolder
@@ -29,6 +29,7 @@ from app.samples.stream import evaluation_chunks, training_chunks
 from app.samples.tokens import Content, TokenTable
 from app.storage.catalogue import PostCounts, post_counts, stream_catalogue
 from app.storage.log import Watermark, count_exposures, current_watermark, split_moment
+from app.storage.postgres import SyncEngine
 from app.storage.stores import Stores
 from app.training.evaluate import Yardsticks, evaluate
 from app.training.fit import Curves, Fit, StepReport
@@ -59,7 +60,7 @@ class Cycle:
 
 
 async def run_cycle(
-    stores: Stores, engine: Engine, plan: TrainingPlan, sizes: dict[str, object], *, tell: Tell
+    stores: Stores, engine: SyncEngine, plan: TrainingPlan, sizes: dict[str, object], *, tell: Tell
 ) -> Artefact:
     """Train on what is new in the log, evaluate on its latest slice. Raises BadInput when there is nothing to learn."""
     began = time.monotonic()
@@ -73,8 +74,13 @@ async def run_cycle(
     network = _first_network(stores, cycle, start)
     fit = _fit(network, engine, cycle, plan=plan, collator=catalogue.collator(table, plan))
     rate = plan.continued_learning_rate if cycle.base else plan.learning_rate
-    fit.run(_batches(engine, cycle, plan), folder / CHECKPOINT, learning_rate=rate, tell=tell)
+    batches = _batches(engine, cycle, plan)
+    await asyncio.to_thread(fit.run, batches, folder / CHECKPOINT, learning_rate=rate, tell=tell)
+    held_out = await asyncio.to_thread(_held_out, engine, cycle, plan)
     yardsticks = Yardsticks(catalogue.popularity, start)
+    figures = await asyncio.to_thread(
+        evaluate, network, held_out, table=table, rows=catalogue.rows, yardsticks=yardsticks
+    )
     report = CycleReport(
         origin="trained",
         continued_from=cycle.base,
@@ -82,9 +88,7 @@ async def run_cycle(
         network=asdict(wanted),
         plan=plan.as_json(),
         curves=fit.curves,
-        evaluation=evaluate(
-            network, _held_out(engine, cycle, plan), table=table, rows=catalogue.rows, yardsticks=yardsticks
-        ),
+        evaluation=figures,
         seconds=time.monotonic() - began,
     )
     return Artefact(network, "trained", cycle.base, plan.as_json(), report.as_json(), draw_curves(report))
@@ -132,7 +136,7 @@ async def _catalogue(stores: Stores) -> Catalogue:
     return Catalogue(rows, [Content.of(post) for post in posts], await post_counts(stores.database))
 
 
-def _begun(stores: Stores, engine: Engine, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle:
+def _begun(stores: Stores, engine: SyncEngine, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle:
     """A new cycle, written down."""
     base, learnt = learnt_until(stores, sizes)
     watermark = current_watermark(engine)
@@ -145,7 +149,7 @@ def _begun(stores: Stores, engine: Engine, folder: Path, *, plan: TrainingPlan, 
         arrived_since=since.arrived_until if since else None,
         shown_since=datetime.fromisoformat(held_out) if held_out else None,
         arrived_until=watermark.arrived_until,
-        held_out_since=split_moment(engine, plan.held_out_share),
+        held_out_since=_split(engine, plan, held_out),
         plan=plan.as_json(),
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -153,6 +157,12 @@ def _begun(stores: Stores, engine: Engine, folder: Path, *, plan: TrainingPlan, 
     building.write_text(json.dumps(asdict(cycle), default=datetime.isoformat))
     building.replace(folder / CYCLE)
     return cycle
+
+
+def _split(engine: SyncEngine, plan: TrainingPlan, held_out: str | None) -> datetime | None:
+    """Where the held-out slice begins: never before the last one, whose beginning has been learnt from since."""
+    split = split_moment(engine, plan.held_out_share)
+    return max(split, datetime.fromisoformat(held_out)) if split and held_out else split
 
 
 def _resumed(folder: Path, plan: TrainingPlan) -> Cycle | None:
@@ -178,6 +188,13 @@ def learnt_until(stores: Stores, sizes: NetworkSizes) -> tuple[str | None, dict[
     return (current, report["log"]) if same and "log" in report else (None, None)
 
 
+def new_exposures(stores: Stores, engine: SyncEngine, sizes: dict[str, object]) -> int:
+    """Exposures in the log that the serving network has not learnt from."""
+    _, learnt = learnt_until(stores, start_sizes(**sizes))
+    since = Watermark(datetime.fromisoformat(learnt["arrived_until"])) if learnt else None
+    return count_exposures(engine, since=since, until=current_watermark(engine))
+
+
 def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:
     """The network that the cycle continues, or a copy of the start."""
     if cycle.base is not None:
@@ -187,14 +204,14 @@ def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:
     return network
 
 
-def _fit(network: Cascade, engine: Engine, cycle: Cycle, *, plan: TrainingPlan, collator: Collator) -> Fit:
+def _fit(network: Cascade, engine: SyncEngine, cycle: Cycle, *, plan: TrainingPlan, collator: Collator) -> Fit:
     """The run, with the steps it is expected to take."""
     since = Watermark(cycle.arrived_since) if cycle.arrived_since else None
     samples = count_exposures(engine, since=since, until=cycle.watermark) * (1 - plan.held_out_share)
     return Fit(network, collator, plan, steps_of_epoch=max(1, round(samples / plan.batch_samples)))
 
 
-def _batches(engine: Engine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int], Iterator[list[Sample]]]:
+def _batches(engine: SyncEngine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int], Iterator[list[Sample]]]:
     """Epoch -> its batches, shuffled by the seed and the epoch, the same at every call."""
 
     def of_epoch(epoch: int) -> Iterator[list[Sample]]:
@@ -221,7 +238,7 @@ def _batches(engine: Engine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int]
     return of_epoch
 
 
-def _held_out(engine: Engine, cycle: Cycle, plan: TrainingPlan) -> list[Sample]:
+def _held_out(engine: SyncEngine, cycle: Cycle, plan: TrainingPlan) -> list[Sample]:
     """Samples of the latest slice, at most as many as the plan evaluates."""
     if cycle.held_out_since is None:
         return []

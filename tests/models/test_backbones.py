@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.picture_tokens import EfficientNetLite0, Patches, installed_picture_backbone, load_picture_backbone
+from models.picture_tokens import EfficientNetLite0, Patches, installed_picture_backbone, picture_backbone
 from models.preprocess import clean_title, pixels_of
 from models.title_tokens import TITLE_WORDS, HashedPieces, UniversalSentenceEncoder, installed_title_backbone
 
@@ -121,7 +121,7 @@ def test_the_random_start_tells_pieces_and_colours_apart_and_repeats_itself():
 
 def test_a_backbone_that_is_not_known_is_named():
     with pytest.raises(ValueError, match="resnet"):
-        load_picture_backbone("resnet")
+        picture_backbone("resnet")
 
 
 def test_titles_are_cleaned_and_cut():

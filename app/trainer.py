@@ -1,0 +1,117 @@
+"""The sidecar: consumes the exposure log and publishes generations, for ever; or once, for `tuwen train`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.candidates.encode import use_threads
+from app.candidates.generation import GenerationFolder
+from app.candidates.reindex import Progress, run_reindex
+from app.errors import Conflict, TuwenError
+from app.settings import Settings
+from app.storage.catalogue import latest_change
+from app.storage.job_run import job_run
+from app.storage.jobs import JobKind
+from app.storage.peers import refresh_peers
+from app.storage.postgres import SyncEngine, sync_engine
+from app.storage.stores import Stores, open_stores
+from app.training.cycle import end_cycle, new_exposures, run_cycle
+from app.training.fit import StepReport
+from app.training.plan import load_plan
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 5.0  # how often the trainer looks whether there is something to do
+WAIT_FOR_REINDEX_SECONDS = 2.0
+
+Tell = Callable[[StepReport], None]
+
+
+async def train_once(stores: Stores, engine: SyncEngine, *, requested_by: str, tell: Tell, progress: Progress) -> str:
+    """One training cycle, published: gives the generation. Raises BadInput without a log, Conflict while one runs."""
+    plan, sizes = load_plan(stores.settings.plan)
+    use_threads(stores.settings.threads)
+    async with job_run(stores.database, JobKind.TRAIN, job_id=None, requested_by=requested_by) as job:
+
+        def tell_both(report: StepReport) -> None:
+            job.tell("training", report.step, report.steps)
+            tell(report)
+
+        artefact = await run_cycle(stores, engine, plan, sizes, tell=tell_both)
+        job.tell("publishing", 0, None)
+        while True:
+            try:
+                job.generation = await run_reindex(stores, artefact, requested_by=requested_by, progress=progress)
+                break
+            except Conflict:  # somebody's reindex is under way: it ends, then ours begins
+                await asyncio.sleep(WAIT_FOR_REINDEX_SECONDS)
+        end_cycle(stores)
+        await refresh_peers(stores.database, None)
+    return job.generation
+
+
+@dataclass
+class Duties:
+    """What the trainer has to do next; it does one thing at a time."""
+
+    stores: Stores
+    engine: SyncEngine
+    trained_at: float  # monotonic seconds
+    reindexed_at: float
+
+    @property
+    def settings(self) -> Settings:
+        """The deployment's intervals and thresholds."""
+        return self.stores.settings
+
+    async def look(self) -> None:
+        """Do what is due: the first index, a training cycle, or a periodic reindex."""
+        change = await latest_change(self.stores.database)
+        current = GenerationFolder(self.settings.generations).current()
+        if current is None:
+            if change is not None:
+                await self._reindex("the first index")
+            return
+        _, sizes = load_plan(self.settings.plan)
+        new = await asyncio.to_thread(new_exposures, self.stores, self.engine, sizes)
+        pause_over = time.monotonic() - self.trained_at > self.settings.trainer_interval_minutes * 60
+        if new >= self.settings.trainer_minimum_exposures or (new and pause_over):
+            await self._train(new)
+        elif time.monotonic() - self.reindexed_at > self.settings.reindex_interval_minutes * 60:
+            await self._reindex("the period is over")
+
+    async def _train(self, new: int) -> None:
+        log.info("training on %d new exposures", new)
+        generation = await train_once(
+            self.stores, self.engine, requested_by="trainer", tell=lambda _: None, progress=lambda *_: None
+        )
+        self.trained_at = self.reindexed_at = time.monotonic()
+        log.info("generation %s, trained on the log, serves", generation)
+
+    async def _reindex(self, reason: str) -> None:
+        log.info("reindexing: %s", reason)
+        await run_reindex(self.stores, requested_by="trainer")
+        await refresh_peers(self.stores.database, None)
+        self.reindexed_at = time.monotonic()
+
+
+async def run_trainer(settings: Settings) -> None:
+    """Watch the log for ever; an error is told and the next look tries again."""
+    load_plan(settings.plan)  # a plan that cannot work ends the process at once
+    use_threads(settings.threads)
+    async with open_stores(settings.for_batch_work()) as stores:
+        engine = sync_engine(stores.addresses.database_url)
+        try:
+            now = time.monotonic()
+            duties = Duties(stores, engine, trained_at=now, reindexed_at=now)
+            while True:
+                try:
+                    await duties.look()
+                except TuwenError as error:
+                    log.error("%s", error.message)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            engine.dispose()
