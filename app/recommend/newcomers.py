@@ -16,6 +16,8 @@ def popular_and_fresh(
 
     Once the popular ones are used up the rest is fresh: every passing post is among those.
     """
+    if not count:
+        return np.zeros(0, np.int64), []
     popular = _first(view.popular_rows, passing, count)
     fresh = _first(view.fresh_rows, passing, 2 * count)  # half of them may be popular too
     turns = np.concatenate([2 * np.arange(len(popular)), 2 * np.arange(len(fresh)) + 1])
