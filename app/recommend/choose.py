@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,7 +43,7 @@ class Choice:
 
 
 def choose_posts(
-    view: CandidateView, request: RecommendRequest, state: UserState, *, returned: Iterable[str], moment: datetime
+    view: CandidateView, request: RecommendRequest, state: UserState, *, returned: Collection[str], moment: datetime
 ) -> Choice:
     """The page for this user at this moment, without the posts `returned` on earlier pages."""
     references = resolve_references(state, request.session, known=view.row_of)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,8 +34,8 @@ def passing_posts(
     view: CandidateView,
     request: RecommendRequest,
     *,
-    seen: Iterable[str],
-    returned: Iterable[str],
+    seen: Collection[str],
+    returned: Collection[str],
     moment: datetime,
 ) -> Passing:
     """Living posts that pass the filter, without those seen, excluded, returned on earlier pages, or the user's own."""
@@ -45,7 +46,7 @@ def passing_posts(
     filtered = int(np.count_nonzero(mask))
     if not request.include_seen:
         mask[rows_of(view.row_of, seen)] = False
-        mask[rows_of(view.row_of, (act.post_id for act in request.session))] = False
+        mask[rows_of(view.row_of, [act.post_id for act in request.session])] = False
     seen_count = filtered - int(np.count_nonzero(mask))
     mask[rows_of(view.row_of, request.exclude_post_ids)] = False
     mask[rows_of(view.row_of, returned)] = False
@@ -55,9 +56,12 @@ def passing_posts(
     return Passing(mask, available, filtered, seen_count, int(np.count_nonzero(mask)))
 
 
-def rows_of(row_of: Mapping[str, int], post_ids: Iterable[str]) -> NDArray[np.int64]:
-    """Rows of those of the posts that are candidates, (rows,)."""
-    return np.fromiter((row for post_id in post_ids if (row := row_of.get(post_id)) is not None), np.int64)
+def rows_of(row_of: Mapping[str, int], post_ids: Collection[str]) -> NDArray[np.int64]:
+    """Rows of those of the posts that are candidates, (rows,); rows that a newer one has superseded come along."""
+    # A user may have seen thousands of posts: one plain dictionary after the other is several times faster.
+    parts = row_of.maps if isinstance(row_of, ChainMap) else [row_of]
+    found = [row for part in parts for post_id in post_ids if (row := part.get(post_id)) is not None]
+    return np.asarray(found, np.int64)
 
 
 def unknown_ids(view: CandidateView, request: RecommendRequest) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What Redis keeps of a user, as JSON bytes and back. Bytes that another version wrote count as absent."""
+"""What Redis keeps of a user, as JSON bytes and back. Bytes that another version wrote, or nobody, count as absent."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ class CachedPeers:
 def _fields(content: bytes | None) -> list[Any] | None:
     if content is None:
         return None
-    form, *fields = orjson.loads(content)
+    try:
+        form, *fields = orjson.loads(content)
+    except (ValueError, TypeError):  # not JSON, or not a list
+        return None
     return fields if form == FORMAT else None
 
 

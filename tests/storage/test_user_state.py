@@ -125,6 +125,20 @@ async def test_a_version_that_is_lost_does_not_bring_an_old_state_back(stores, l
     assert (await load_user_state(stores, "u")).state.seen == {"p"}
 
 
+@pytest.mark.parametrize("foreign", [b"", b"\x80\x04junk", b"5", b'[0,"of another version"]'])
+async def test_a_cache_entry_that_is_not_ours_counts_as_absent(stores, log, redis_url, foreign):
+    log.shown("u", "p", 0)
+    await log.write()
+    client = sync_redis.Redis.from_url(redis_url)
+    client.set("user:u:log", foreign)
+    client.set("user:u:peers", foreign)
+
+    user = await load_user_state(stores, "u")
+
+    assert user.state.seen == {"p"}
+    assert user.degraded == ()
+
+
 async def test_a_version_that_could_not_be_written_is_made_up_for(stores, log, redis_url):
     impatient = replace(stores, cache=Cache(redis_url, timeout_seconds=0.1))
     await load_user_state(stores, "u")
