@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +10,12 @@ from pathlib import Path
 
 from app.errors import Unavailable
 from app.settings import Settings
-from app.storage.keeper import Address, read_address
-from app.storage.leftovers import end_leftovers
-from app.storage.locks import FileLock, give_to_folder_owner
+from app.storage.keeper import Address
+from app.storage.locks import give_to_folder_owner
 from app.storage.servers import DATABASE_USER, HOST, Postgres, Server, ServerProblem, Valkey
+from app.storage.tenancy import Tenancy
 
-PATIENCE_SECONDS = 90.0  # on a busy small machine, with a crash to recover from
-POLL_SECONDS = 0.03
 NEEDED_BYTES = 300 << 20  # a fresh PostgreSQL with its write-ahead log
-LOG_MAX_BYTES = 1 << 20
-PACKAGE_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -80,82 +72,10 @@ def _embedded(kind: type[Server], home: Path) -> Iterator[Address]:
     """The address of the home's server, started by whoever comes first and stopped after the last one."""
     folder = _store_folder(home, kind.name)
     try:
-        server = kind(folder)
-        locks = [FileLock(folder / f"{name}.lock") for name in ("users", "keeper", "start")]
-    except OSError as problem:
-        hint = "free some space" if problem.errno == errno.ENOSPC else "set TUWEN_HOME to a folder of yours"
-        raise Unavailable(f"cannot write in {folder}: {problem.strerror}; {hint}") from None
+        tenancy = Tenancy(kind(folder), folder)
     except ServerProblem as problem:
         raise Unavailable(str(problem)) from None
-    users, keeper, start = locks
     try:
-        if not start.own(seconds=PATIENCE_SECONDS) or not users.share(seconds=PATIENCE_SECONDS):
-            raise Unavailable(
-                f"another process has been starting or stopping {server.name} for {PATIENCE_SECONDS:.0f} s"
-            )
-        _wait_until_ready(server, folder, keeper)
-        start.release()
-        address = read_address(folder)
-        if address is None:
-            raise Unavailable(f"{folder / 'address.json'} is damaged: it held the port and password of {server.name}")
-        yield address
+        yield tenancy.enter()
     finally:
-        users.release()
-        _end_what_nobody_keeps(server, users, keeper, start)
-        for lock in locks:
-            lock.close()
-
-
-def _wait_until_ready(server: Server, folder: Path, keeper: FileLock) -> None:
-    """Start a keeper if there is none, and wait until its server answers."""
-    log = folder / "keeper.log"
-    ready = folder / "ready"
-    process: subprocess.Popen[bytes] | None = None
-    log_start = 0
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        if keeper.try_own():  # there is none
-            ready.unlink(missing_ok=True)
-            keeper.release()
-            if process is None:
-                process, log_start = _start_keeper(server, folder, log)
-            elif process.poll() is not None:
-                raise Unavailable(f"{server.name} did not start: {_last_lines(log, log_start)}")
-        elif ready.exists():
-            return
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"{server.name} did not answer in {PATIENCE_SECONDS:.0f} s: {_last_lines(log, log_start)}"
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _start_keeper(server: Server, folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the keeper in a session of its own, so that Ctrl-C here does not reach it; where its log begins."""
-    if log.exists() and log.stat().st_size > LOG_MAX_BYTES:
-        log.replace(log.with_suffix(".log.1"))
-    with log.open("ab") as output:
-        give_to_folder_owner(log)
-        command = [sys.executable, "-m", "app.storage.keeper", server.name, str(folder)]
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            cwd=PACKAGE_ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        return process, output.tell()
-
-
-def _last_lines(log: Path, start: int) -> str:
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").split("\n")
-    return " | ".join([line.strip() for line in lines if line.strip()][-5:]) or f"see {log}"
-
-
-def _end_what_nobody_keeps(server: Server, users: FileLock, keeper: FileLock, start: FileLock) -> None:
-    """The last one out stops a server whose keeper was killed; where there is a keeper, that is its work."""
-    if start.try_own() and keeper.try_own() and users.try_own():
-        end_leftovers(server)
+        tenancy.leave()

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from app.storage.account import NoAccount, server_account
-from app.storage.leftovers import STOP_SECONDS, end_leftovers
+from app.storage.leftovers import end_leftovers, main_process
 from app.storage.locks import FileLock, give_to_folder_owner
 from app.storage.servers import Postgres, Server, ServerProblem, Valkey, free_port, new_password
 
@@ -46,22 +46,30 @@ class Keeper:
         self.ready = folder / "ready"
         self.users = FileLock(folder / "users.lock")
         self.account = server_account(folder, program=server.program)
-        self.address = renew_address(folder)
         self.child: subprocess.Popen[bytes] | None = None
         self.was_ready = False
         self.failures = 0
         self.start_after = 0.0  # monotonic seconds
         self.idle_since: float | None = None
         self.told_to_stop = False
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stop_soon)
+        self.address = self._adopt() or self._begin()
 
-    def _stop_soon(self, _number: int, _frame: FrameType | None) -> None:
-        self.told_to_stop = True
+    def _adopt(self) -> Address | None:
+        """The address of a server that a killed keeper left in good health: those who use it notice nothing."""
+        address, process_id = read_address(self.folder), main_process(self.server)
+        healthy = address and process_id and self.server.answers(process_id, **asdict(address))
+        return address if healthy else None
+
+    def _begin(self) -> Address:
+        end_leftovers(self.server)  # first: its port is wanted again
+        address = renew_address(self.folder)
+        self.server.prepare(self.account, password=address.password)
+        return address
 
     def run(self) -> None:
         """Keep the server up for as long as anybody uses it."""
-        self.server.prepare(self.account, password=self.address.password)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop_soon)
         try:
             while not (self.told_to_stop or self._nobody_left()):
                 self._mind()
@@ -69,11 +77,21 @@ class Keeper:
         finally:
             self._stop()
 
+    def _stop_soon(self, _number: int, _frame: FrameType | None) -> None:
+        self.told_to_stop = True
+
+    def _process_id(self) -> int | None:
+        """The running server's, whether it was started here or found."""
+        if self.child is None:
+            return main_process(self.server)
+        return self.child.pid if self.child.poll() is None else None
+
     def _mind(self) -> None:
         """Bring the server one step nearer to being up."""
-        if self.child is None or self.child.poll() is not None:
+        process_id = self._process_id()
+        if process_id is None:
             self._start()
-        elif not self.ready.exists() and self.server.answers(self.child.pid, **asdict(self.address)):
+        elif not self.ready.exists() and self.server.answers(process_id, **asdict(self.address)):
             self.ready.touch()
             give_to_folder_owner(self.ready)
             self.was_ready, self.failures = True, 0
@@ -82,13 +100,13 @@ class Keeper:
         self.ready.unlink(missing_ok=True)
         if time.monotonic() < self.start_after:
             return
+        if self.was_ready or self.failures:
+            print(f"keeper: {self.server.name} has ended; starting it again", flush=True)
+            end_leftovers(self.server)
         if self.failures == ATTEMPTS and not self.was_ready:
             raise ServerProblem(f"{self.server.name} ended {ATTEMPTS} times right after its start")
-        if self.child is not None:
-            if not self.was_ready:  # perhaps another program took the port first
-                self.address = renew_address(self.folder)
-            print(f"keeper: {self.server.name} ended with code {self.child.returncode}; starting it again", flush=True)
-            end_leftovers(self.server)
+        if self.failures and not self.was_ready:  # perhaps another program took the port first
+            self.address = renew_address(self.folder)
         self.child = self.server.start(self.account, **asdict(self.address))
         self.start_after = time.monotonic() + min(0.25 * 2**self.failures, LONGEST_PAUSE_SECONDS)
         self.failures += 1
@@ -107,14 +125,9 @@ class Keeper:
 
     def _stop(self) -> None:
         self.ready.unlink(missing_ok=True)
-        if self.child is None:
-            return
-        self.child.send_signal(self.server.stop_signal)
-        try:
-            self.child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
         end_leftovers(self.server)
+        if self.child is not None:
+            self.child.kill()  # where it had not yet said that it runs
 
 
 def read_address(folder: Path) -> Address | None:
@@ -149,9 +162,7 @@ def main() -> int:
     if not alone.own(seconds=5):
         return 0
     try:
-        server = Postgres(folder) if name == Postgres.name else Valkey(folder)
-        end_leftovers(server)  # first: its port is wanted again
-        Keeper(server, folder).run()
+        Keeper(Postgres(folder) if name == Postgres.name else Valkey(folder), folder).run()
     except (NoAccount, ServerProblem, OSError) as problem:
         print(f"keeper: {problem}", flush=True)
         return 1

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from app.storage.servers import Server, read_lines
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
 def end_leftovers(server: Server) -> None:
     """Stop what a killed keeper left running; a process of the same number that is something else is let alone."""
-    main = _main_process(server)
+    main = main_process(server)
     if main is not None:
         _signal(main, server.stop_signal)
         _wait_until_gone(server, STOP_SECONDS)
@@ -25,11 +25,11 @@ def end_leftovers(server: Server) -> None:
     for process_id in _processes(server):
         _signal(process_id, signal.SIGKILL)
     _wait_until_gone(server, STOP_SECONDS)
-    if _main_process(server) is None:  # PostgreSQL would respect the number even of a dead process nobody has reaped
+    if main_process(server) is None:  # PostgreSQL would respect the number even of a dead process nobody has reaped
         server.process_id_file.unlink(missing_ok=True)
 
 
-def _main_process(server: Server) -> int | None:
+def main_process(server: Server) -> int | None:
     """The process that the server's own process id file names, if it is that server indeed."""
     lines = read_lines(server.process_id_file)
     number = lines[0].strip() if lines else ""
@@ -47,7 +47,7 @@ def _command_line(number: str) -> str:
 
 def _processes(server: Server) -> set[int]:
     """The server's main process, and on Linux the others that run its program in its data folder."""
-    main = _main_process(server)
+    main = main_process(server)
     found = set() if main is None else {main}
     if sys.platform == "linux":
         found |= {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _at(entry, server)}

@@ -177,22 +177,30 @@ def test_a_killed_user_counts_as_gone(home):
     wait_for(lambda: not server_processes(home), "a killed user kept the servers up")
 
 
-def test_a_killed_keeper_is_replaced_and_those_still_there_keep_their_address(home):
-    with stores_of(home) as addresses:
-        remember(addresses.database_url)
-        kill_and_see_it_dead(keeper_of(home, "postgres"))
-        assert recall(addresses.database_url) == 42
+def test_a_killed_keeper_is_replaced_and_those_still_there_notice_nothing(home):
+    with stores_of(home) as addresses, psycopg.connect(addresses.database_url) as session:
+        first = keeper_of(home, "postgres")
+        kill_and_see_it_dead(first)
 
         with stores_of(home) as newcomer:
             assert newcomer == addresses
-            assert recall(addresses.database_url) == 42
+            assert keeper_of(home, "postgres") != first
+            assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_keeper_killed_with_its_server_is_replaced_without_a_newcomer(home):
+    with stores_of(home) as addresses:
+        remember(addresses.database_url)
+        kill_and_see_it_dead(keeper_of(home, "postgres"), postmaster_of(home))
+
+        wait_for(lambda: answers(addresses.database_url), "PostgreSQL did not come back")
+        assert recall(addresses.database_url) == 42
 
 
 def test_the_last_one_out_stops_the_servers_of_a_killed_keeper(home):
     with stores_of(home):
         kill_and_see_it_dead(keeper_of(home, "postgres"), keeper_of(home, "valkey"))
 
-    assert not (home / "stores/postgres/data/postmaster.pid").exists()
     wait_for(lambda: not server_processes(home), "the servers outlived their last user")
 
 
