@@ -1,8 +1,8 @@
 """requirements/*.in -> requirements/*.txt: every package pinned, every file named by its SHA-256 (`make lock`).
 
-torch stands in locks of its own, because Linux has two builds of it: the CPU build (`torch-cpu.txt`, wherever pip is told
-to find it) needs nothing more; the registry's default build (`torch.txt`) needs the CUDA libraries of `torch-cuda.txt`
-even on a machine without a GPU.
+torch stands in locks of its own, because Linux has two builds of it: the CPU build (`torch-cpu.txt`, wherever pip is
+told to find it) needs nothing more; the registry's default build (`torch.txt`) needs the CUDA libraries of
+`torch-cuda.txt` even on a machine without a GPU.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
 TORCH = "torch==2.13.0"
-# PyTorch's own CPU build of that version, for CPython 3.11 on Linux x86-64; pip must be asked for it by its full version.
+# PyTorch's own CPU build, for CPython 3.11 on Linux x86-64; pip must be asked for it by its full version.
 TORCH_CPU_BUILD = "sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
 CUDA_PREFIXES = ("nvidia-", "cuda-", "triton")
 

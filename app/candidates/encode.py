@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from models.picture_tokens import installed_picture_backbone, picture_backbone
 from models.sizes import NetworkSizes
 from models.title_tokens import installed_title_backbone, title_backbone
 
-POSTS_AT_ONCE = 256
+POSTS_AT_ONCE = 128
 POSTS_TO_WHITEN = 4000
 TOKENS_FILE = "tokens.sqlite"
 
@@ -75,11 +75,25 @@ def start_sizes(**chosen: object) -> NetworkSizes:
     )
 
 
-def start_network(sizes: NetworkSizes, contents: Sequence[Content], *, home: Path, seed: int = 0) -> Cascade:
-    """The network before any training: its vectors are the whitened frozen features of these posts."""
+def start_network(
+    sizes: NetworkSizes,
+    contents: Sequence[Content],
+    *,
+    home: Path,
+    seed: int = 0,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Cascade:
+    """The network before any training: its vectors are the whitened frozen features of these posts.
+
+    The backbones may have to read every picture first; `tell` hears how many of how many posts are read.
+    """
     torch.manual_seed(seed)
     network = Cascade(sizes)
+    contents = contents[:: -(-len(contents) // POSTS_TO_WHITEN)] if contents else contents
     if contents:
         encoder = PostEncoder(network, home=home)
-        network.feature_extraction.whiten(encoder.tokens(contents[:POSTS_TO_WHITEN]))
+        for at in range(0, len(contents), POSTS_AT_ONCE):
+            tell(at, len(contents))
+            encoder.tokens(contents[at : at + POSTS_AT_ONCE])
+        network.feature_extraction.whiten(encoder.tokens(contents))
     return network.eval()

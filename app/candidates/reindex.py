@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
-from app.candidates.encode import POSTS_TO_WHITEN, PostEncoder, start_network, start_sizes
+from app.candidates.encode import PostEncoder, start_network, start_sizes
 from app.candidates.generation import Contents, GenerationFolder
 from app.domain import Post
 from app.errors import BadArtefact
@@ -71,7 +71,7 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     changes_until = datetime.now(UTC)
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
     if artefact is None:
-        artefact = await asyncio.to_thread(_serving_artefact, folder, stores, posts)
+        artefact = await asyncio.to_thread(_serving_artefact, folder, stores, posts, progress)
     vectors, quality = await asyncio.to_thread(_encode, artefact.network, posts, stores, progress)
     progress("indexing", len(posts), len(posts))
     contents = Contents(
@@ -94,7 +94,7 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     return generation
 
 
-def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post]) -> Artefact:
+def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post], progress: Progress) -> Artefact:
     """The serving generation's network, or the pretrained start fitted to these posts."""
     current = folder.current()
     if current is not None:
@@ -106,13 +106,18 @@ def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post
             if served.manifest.origin != "start":
                 report, curves = folder.report(current), folder.curves(current)
                 return Artefact(served.network, "reindexed", current, served.plan, report, curves)
-    return start_artefact(stores, posts)
+    return start_artefact(stores, posts, progress=progress)
 
 
-def start_artefact(stores: Stores, posts: list[Post], **sizes: object) -> Artefact:
+def start_artefact(stores: Stores, posts: list[Post], *, progress: Progress, **sizes: object) -> Artefact:
     """The pretrained start, whitened on these posts."""
-    contents = [Content.of(post) for post in posts[:: max(1, len(posts) // POSTS_TO_WHITEN)]]
-    network = start_network(start_sizes(**sizes), contents, home=stores.settings.home)
+    contents = [Content.of(post) for post in posts]
+    network = start_network(
+        start_sizes(**sizes),
+        contents,
+        home=stores.settings.home,
+        tell=lambda done, total: progress("reading pictures and titles", done, total),
+    )
     limits = HistoryLimits()
     history = {"sequences": list(limits.sequences), "count": limits.count, "window_seconds": limits.window_seconds}
     return Artefact(network, "start", None, {"history": history}, {"origin": "start"})

@@ -94,6 +94,31 @@ async def run_cycle(
     return Artefact(network, "trained", cycle.base, plan.as_json(), report.as_json(), draw_curves(report))
 
 
+async def evaluate_serving(stores: Stores, engine: SyncEngine, plan: TrainingPlan) -> dict[str, Any]:
+    """Figures of the serving generation on the latest slice of the log, which a trained one has not learnt from."""
+    folder = GenerationFolder(stores.settings.generations)
+    current = folder.current()
+    if current is None:
+        raise BadInput("there is no generation yet: import posts, then run `tuwen reindex`")
+    network = folder.load(current).network
+    _, learnt = learnt_until(stores, network.sizes)
+    held_out = learnt["held_out_since"] if learnt else None
+    cycle = Cycle(
+        base=current,
+        arrived_since=None,
+        shown_since=None,
+        arrived_until=current_watermark(engine).arrived_until,
+        held_out_since=_split(engine, plan, held_out),
+        plan=plan.as_json(),
+    )
+    catalogue = await _catalogue(stores)
+    start = start_network(network.sizes, catalogue.contents, home=stores.settings.home, seed=plan.seed)
+    table = catalogue.table(network.sizes, stores.settings.home)
+    samples = await asyncio.to_thread(_held_out, engine, cycle, plan)
+    yardsticks = Yardsticks(catalogue.popularity, start)
+    return evaluate(network, samples, table=table, rows=catalogue.rows, yardsticks=yardsticks)
+
+
 def end_cycle(stores: Stores) -> None:
     """Forget the cycle's notes, once its network serves or was refused."""
     for name in (CYCLE, CHECKPOINT):

@@ -1,0 +1,94 @@
+"""The command line, `tuwen`: reads the arguments, runs the job that API and trainer run too, tells how it went.
+
+Exit code 0 only if all of it worked. An error is one line that says what to do; no traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from app import commands
+from app.console import errors
+from app.domain import Role
+from app.errors import TuwenError
+from app.settings import Settings, load_settings
+
+Command = Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]
+
+
+def main() -> None:
+    """Run one command and exit."""
+    arguments = _parser().parse_args()
+    try:
+        settings = load_settings()
+        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        if arguments.command == "serve":
+            from app.main import serve  # the web framework is of no use to the other commands
+
+            sys.exit(serve(settings))
+        run: Command = arguments.run
+        sys.exit(asyncio.run(run(arguments, settings)))
+    except TuwenError as error:
+        errors.print(f"tuwen: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    about = "Recommendations of picture + title posts, learnt from the feed's own exposure log."
+    parser = argparse.ArgumentParser(prog="tuwen", description=about)
+    commands_of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands_of.add_parser("serve", help="run the API and its pages")
+    _command(commands_of, "trainer", commands.trainer, help="run the sidecar that trains and reindexes, for ever")
+    _command(commands_of, "train", commands.train, help="run one training cycle, publish it, exit")
+    reindex = _command(commands_of, "reindex", commands.reindex, help="encode all posts, build and swap the index")
+    reindex.add_argument("--job", help=argparse.SUPPRESS)  # a job that the API has queued
+    _import_command(commands_of)
+    export = _command(commands_of, "export", commands.export, help="write posts, users and exposures into a folder")
+    export.add_argument("folder", type=Path, metavar="DIR")
+    evaluate = _command(commands_of, "evaluate", commands.evaluate, help="measure the serving generation on the log")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    recommend = _command(commands_of, "recommend", commands.recommend_to, help="show what a user would get")
+    recommend.add_argument("user", metavar="USER")
+    recommend.add_argument("-k", type=int, default=20, metavar="N", help="how many posts (20)")
+    _keys_command(commands_of)
+    _command(commands_of, "status", commands.status, help="what serves, what is in the stores, what runs")
+    return parser
+
+
+def _command(
+    commands_of: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Command, *, help: str
+) -> argparse.ArgumentParser:
+    parser = commands_of.add_parser(name, help=help, description=help)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _import_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands_of, "import", commands.import_, help="read JSON Lines, CSV or Parquet files")
+    for kind in ("posts", "users", "exposures", "behaviours"):
+        parser.add_argument(f"--{kind}", type=Path, metavar="FILE")
+
+
+def _keys_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands_of.add_parser("keys", help="create, list or revoke API keys")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|revoke")
+    create = _command(actions, "create", commands.create_key, help="make a key; it is shown once")
+    create.add_argument("role", choices=[role.value for role in Role])
+    create.add_argument("--name", default="", help="what it is for")
+    _command(actions, "list", commands.list_keys, help="all keys, without their secrets")
+    revoke = _command(actions, "revoke", commands.revoke_key, help="let a key be good no longer")
+    revoke.add_argument("key_id", metavar="KEY_ID")
+
+
+if __name__ == "__main__":
+    main()

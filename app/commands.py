@@ -1,0 +1,232 @@
+"""What each command of `tuwen` does: opens the stores, calls the one function for the job, prints the outcome."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from app.candidates.encode import use_threads
+from app.candidates.generation import GenerationFolder
+from app.candidates.reindex import run_reindex
+from app.candidates.serving import ServingCandidates
+from app.console import Bar, bar, console, table
+from app.domain import Role
+from app.errors import BadInput, Unavailable
+from app.intake.export import export_to
+from app.intake.files import import_files
+from app.intake.report import Counts, FileProgress
+from app.recommend.recommend import recommend
+from app.recommend.request import RecommendRequest
+from app.settings import Settings
+from app.storage.jobs import latest_jobs
+from app.storage.keys import create_key as make_key
+from app.storage.keys import list_keys as all_keys
+from app.storage.keys import revoke_key as end_key
+from app.storage.overview import row_counts
+from app.storage.postgres import sync_engine
+from app.storage.stores import open_stores
+from app.trainer import run_trainer, train_once
+from app.training.cycle import evaluate_serving
+from app.training.fit import StepReport
+from app.training.plan import load_plan
+
+
+async def trainer(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run the sidecar until it is stopped."""
+    await run_trainer(settings)
+    return 0
+
+
+async def train(arguments: argparse.Namespace, settings: Settings) -> int:
+    """One training cycle."""
+    async with open_stores(settings.for_batch_work()) as stores:
+        engine = sync_engine(stores.addresses.database_url)
+        with bar("training") as learning, bar("publishing") as publishing:
+            generation = await train_once(
+                stores,
+                engine,
+                requested_by="tuwen train",
+                tell=lambda report: learning.tell(report.step, report.steps, _rates(report)),
+                progress=lambda step, done, total: publishing.tell(done, total, step=step),
+            )
+        engine.dispose()
+        report = GenerationFolder(settings.generations).report(generation)
+    console.print(f"generation {generation} serves")
+    _print_evaluation(report["evaluation"])
+    return 0
+
+
+def _rates(report: StepReport) -> str:
+    rate = report.samples / report.seconds
+    return f"{rate:.0f} samples/s, behaviour loss {report.behaviour_loss:.3f}, serving loss {report.serving_loss:.3f}"
+
+
+async def reindex(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Encode, build, swap."""
+    use_threads(settings.threads)
+    async with open_stores(settings.for_batch_work()) as stores:
+        with bar("reindexing") as shown:
+            generation = await run_reindex(
+                stores,
+                requested_by="tuwen reindex",
+                job_id=arguments.job,
+                progress=lambda step, done, total: shown.tell(done, total, step=step),
+            )
+        posts = GenerationFolder(settings.generations).manifest(generation).posts
+    console.print(f"generation {generation} serves {posts} posts")
+    return 0
+
+
+async def import_(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Read files into the stores; 1 when a row was rejected."""
+    files = {kind: getattr(arguments, kind) for kind in ("posts", "users", "exposures", "behaviours")}
+    if not any(files.values()):
+        raise BadInput("nothing to import: name at least one of --posts, --users, --exposures, --behaviours")
+    async with open_stores(settings.for_batch_work()) as stores:
+        with bar("importing") as shown:
+            report = await import_files(stores, **files, progress=lambda progress: _show_file(shown, progress))
+    rejected = 0
+    for kind in files:
+        counts: Counts = getattr(report, kind)
+        if counts.accepted or counts.duplicate or counts.rejected:
+            console.print(f"{kind}: {counts.accepted} new, {counts.duplicate} known, {counts.rejected} rejected")
+        rejected += counts.rejected
+        _print_counts("  rejected", counts.reasons)
+        _print_counts("  note", counts.notes)
+        if counts.unknown_columns:
+            console.print(f"  ignored columns: {', '.join(sorted(counts.unknown_columns))}", markup=False)
+        if kind in report.rejects_files:
+            console.print(f"  the rejected lines are in {report.rejects_files[kind]}", markup=False, soft_wrap=True)
+    pictures = ", ".join(f"{count} {status.value}" for status, count in report.pictures.items())
+    console.print(f"pictures: {pictures}" if pictures else "no pictures", highlight=False)
+    console.print(f"{report.seconds:.1f} seconds")
+    return 1 if rejected else 0
+
+
+def _show_file(shown: Bar, progress: FileProgress) -> None:
+    shown.tell(progress.bytes_done, progress.bytes_total, f"{progress.rows_done} rows", step=progress.kind)
+
+
+def _print_counts(label: str, counts: Counter[str]) -> None:
+    for reason, count in counts.most_common(5):
+        console.print(f"{label}: {count} x {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+async def export(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Write everything into a folder that `tuwen import` reads."""
+    async with open_stores(settings.for_batch_work()) as stores:
+        with bar("exporting") as shown:
+            await export_to(stores, arguments.folder, lambda progress: _show_file(shown, progress))
+    console.print(f"written to {arguments.folder}", markup=False, soft_wrap=True)
+    return 0
+
+
+async def evaluate(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Measure the serving generation on the latest slice of the log."""
+    plan, _ = load_plan(settings.plan)
+    use_threads(settings.threads)
+    async with open_stores(settings.for_batch_work()) as stores:
+        engine = sync_engine(stores.addresses.database_url)
+        figures = await evaluate_serving(stores, engine, plan)
+        engine.dispose()
+    _print_evaluation(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def _print_evaluation(figures: dict[str, Any]) -> None:
+    """The two tables of an evaluation."""
+    if not figures.get("samples"):
+        console.print("nothing was held out: the log is too short for an evaluation")
+        return
+    names = ["trained", "start", "popularity", "random"]
+    depths = [name for name in figures["matching"] if name.startswith("recall@")]
+    rows = [[name, *(f"{figures['matching'][depth][name]:.4f}" for depth in depths)] for name in names]
+    table(f"matching, {figures['matching']['targets']} posts acted on", ["", *depths], rows)
+    behaviours = [
+        [kind, f"{of['rate']:.4f}", _figure(of["auc"]), f"{of['log_loss']:.4f}", _figure(of["calibration"])]
+        for kind, of in figures["behaviours"].items()
+    ]
+    columns = ["behaviour", "rate", "AUC", "log-loss", "predicted / observed"]
+    table(f"prediction, {figures['samples']} exposures", columns, behaviours)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+async def recommend_to(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Show a user's recommendations."""
+    use_threads(settings.threads)
+    async with open_stores(settings) as stores:
+        serving = ServingCandidates(stores)
+        await serving.refresh()
+        request = RecommendRequest(arguments.user, k=arguments.k)
+        answer = await recommend(stores, serving.view(), request, moment=datetime.now(UTC))
+    rows = [
+        [post.title, post.post_id, f"{post.score:.3f}", post.reason.kind.value, post.reason.reference_post_id or ""]
+        for post in answer.posts
+    ]
+    table(f"generation {answer.generation}", ["title", "post", "score", "reason", "reference"], rows)
+    if answer.shortfall:
+        console.print(answer.shortfall, highlight=False)
+    return 0
+
+
+async def create_key(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Make a key and show its secret once."""
+    async with open_stores(settings) as stores:
+        made = await make_key(stores.database, role=Role(arguments.role), name=arguments.name)
+    console.print(f"{made.key.key_id}  {made.key.role.value}", highlight=False)
+    print(made.secret)
+    console.print("keep it: it is not shown again", style="dim")
+    return 0
+
+
+async def list_keys(arguments: argparse.Namespace, settings: Settings) -> int:
+    """All keys without their secrets."""
+    async with open_stores(settings) as stores:
+        keys = await all_keys(stores.database)
+    state = {one.key_id: "revoked" if one.revoked_at else "good" for one in keys}
+    rows = [
+        [one.key_id, one.role.value, one.name, f"{one.created_at:%Y-%m-%d %H:%M}", state[one.key_id]] for one in keys
+    ]
+    table("API keys", ["key", "role", "name", "made (UTC)", ""], rows)
+    return 0
+
+
+async def revoke_key(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Let a key be good no longer."""
+    async with open_stores(settings) as stores:
+        await end_key(stores.database, arguments.key_id)
+    console.print(f"{arguments.key_id} is good no longer", highlight=False)
+    return 0
+
+
+async def status(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What serves, what is stored, what runs."""
+    async with open_stores(settings) as stores:
+        counts = await row_counts(stores.database)
+        jobs = await latest_jobs(stores.database, limit=5)
+        cache = "answers"
+        try:
+            async with stores.cache.use() as client:
+                await client.ping()
+        except Unavailable as error:
+            cache = error.message
+    folder = GenerationFolder(settings.generations)
+    current = folder.current()
+    serving = "none yet: import posts, then run `tuwen reindex`"
+    if current is not None:
+        manifest = folder.manifest(current)
+        serving = f"{current}, {manifest.origin}, {manifest.posts} posts, made {manifest.created_at}"
+    console.print(f"generation: {serving}", highlight=False, soft_wrap=True)
+    console.print(f"Redis: {cache}", highlight=False)
+    table("stored", ["", "rows"], [[name, str(count)] for name, count in counts.items()])
+    rows = [[job.job_id, job.state.value, job.step, f"{job.seconds:.0f} s", job.error or ""] for job in jobs]
+    table("latest jobs", ["job", "state", "step", "took", "error"], rows)
+    return 0
