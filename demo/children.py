@@ -16,6 +16,11 @@ STOP_SECONDS = 15.0
 ROOT = Path(__file__).parents[1]
 
 
+def say(words: str) -> None:
+    """Print a line at once, also where the output is a pipe."""
+    print(words, flush=True)
+
+
 class ChildDied(Exception):  # noqa: N818
     """A child ended by itself; the message says which, and quotes the end of its log."""
 

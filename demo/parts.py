@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import httpx
-from app.intake.files import import_files
 
 from app.candidates.generation import GenerationFolder
 from app.errors import Unavailable
+from app.intake.files import import_files
 from app.settings import Settings
 from app.storage.overview import row_counts
 from app.storage.stores import Stores, open_stores
-from demo.children import child
+from demo.children import child, say
 from demo.console import counter, say
 from demo.files import Beginning, DemoFiles, open_beginning, write_files
 from demo.keys import DemoKeys, demo_keys, keys_path

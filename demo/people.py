@@ -73,15 +73,15 @@ class Person:
     eagerness: float  # log-odds, for every post
 
     @property
-    def attributes(self) -> Mapping[str, str | int | bool]:
+    def attributes(self) -> Mapping[str, object]:
         """What the app knows and tells the recommender."""
         return {
             "age": self.age,
             "gender": self.gender,
             "city": self.city,
             "occupation": self.occupation,
-            "name": self.name,
-            "simulated": True,
+            # Nested, so that it counts as no trait by which people are matched.
+            "profile": {"name": self.name, "simulated": True},
         }
 
     def topics_at(self, moment: datetime, began_at: datetime) -> frozenset[int]:

@@ -16,8 +16,7 @@ import sys
 
 from app.errors import TuwenError, Unavailable
 from app.settings import Settings, load_settings
-from demo.children import ChildDied
-from demo.console import say
+from demo.children import ChildDied, say
 from demo.parts import run_parts
 
 # The demo shows in minutes what a service does in hours: the first cycle begins when most of the past is

@@ -153,7 +153,8 @@ cards.addEventListener("click", (event) => {
   if (button) trying(act(button.closest(".card"), button.dataset.kind));
 });
 more.addEventListener("click", () => {
-  trying(load({ cursor: cards.querySelector(".tail:last-of-type").dataset.cursor }));
+  const tail = cards.querySelector(".tail:last-of-type");
+  trying(load({ cursor: tail.dataset.cursor, from: cards.querySelectorAll(".card").length }));
 });
 document.getElementById("refresh").addEventListener("click", () => trying(load({})));
 document.getElementById("user").addEventListener("change", (event) => event.target.form.submit());

@@ -1,0 +1,46 @@
+"""What the pages need of the running service, put together once at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from app.candidates.serving import ServingCandidates
+from app.pages.session import SessionSeal, Throttle, session_secret
+from app.storage.stores import Stores
+
+PARTS = "pages"  # in the state of the application
+DEMO_SESSION_SECONDS = 30 * 86_400
+ADMIN_SESSION_SECONDS = 8 * 3600
+SIGN_IN_FAILURES = 5
+SIGN_IN_WINDOW_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class PageParts:
+    """The stores, the serving candidates, and what guards each page."""
+
+    stores: Stores
+    candidates: ServingCandidates
+    demo_seal: SessionSeal
+    admin_seal: SessionSeal
+    sign_ins: Throttle
+
+
+def page_parts(stores: Stores, candidates: ServingCandidates) -> PageParts:
+    """The parts of a service; goes into the application's state under PARTS."""
+    secret = session_secret(stores.settings.home)
+    return PageParts(
+        stores=stores,
+        candidates=candidates,
+        demo_seal=SessionSeal(secret, "demo", DEMO_SESSION_SECONDS),
+        admin_seal=SessionSeal(secret, "admin", ADMIN_SESSION_SECONDS),
+        sign_ins=Throttle(failures=SIGN_IN_FAILURES, window_seconds=SIGN_IN_WINDOW_SECONDS),
+    )
+
+
+def parts_of(request: Request) -> PageParts:
+    """The parts of the service that answers this request."""
+    parts: PageParts = getattr(request.app.state, PARTS)
+    return parts
