@@ -15,7 +15,8 @@ from app.storage.locks import give_to_folder_owner
 from app.storage.servers import DATABASE_USER, HOST, Postgres, Server, ServerProblem, Valkey
 from app.storage.tenancy import Tenancy
 
-NEEDED_BYTES = 300 << 20  # a fresh PostgreSQL with its write-ahead log
+FIRST_BYTES = {"postgres": 300 << 20, "valkey": 1 << 20}  # PostgreSQL writes its write-ahead log in advance
+SPARE_BYTES = 20 << 20  # below that PostgreSQL would start and soon stop again
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _store_folder(home: Path, name: str) -> Path:
         folder.chmod(0o711)
     except OSError as problem:
         raise Unavailable(f"cannot write in {home}: {problem.strerror}; set TUWEN_HOME to a folder of yours") from None
-    check_space(folder, needed_bytes=0 if (folder / "data").exists() else NEEDED_BYTES)
+    check_space(folder, needed_bytes=SPARE_BYTES if (folder / "data").exists() else FIRST_BYTES[name])
     return folder.resolve()
 
 
