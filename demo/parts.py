@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 import httpx
 
 from app.candidates.generation import GenerationFolder
-from app.errors import Unavailable
+from app.console import bar
+from app.errors import BadInput, Unavailable
 from app.intake.files import import_files
+from app.intake.report import FileProgress
 from app.settings import Settings
 from app.storage.overview import row_counts
 from app.storage.stores import Stores, open_stores
 from demo.children import child, say
-from demo.console import counter, say
 from demo.files import Beginning, DemoFiles, open_beginning, write_files
 from demo.keys import DemoKeys, demo_keys, keys_path
 from demo.phone import Phone
@@ -63,8 +64,16 @@ async def _catalogue(stores: Stores) -> Beginning:
     world = beginning.world
     if (await row_counts(stores.database))["posts"] >= len(world.posts):
         return beginning
-    await asyncio.to_thread(write_files, files, world, counter("painting pictures"))
-    await import_files(stores, posts=files.posts, users=files.users, exposures=None, progress=counter("importing"))
+    with bar("painting pictures") as painted:
+        await asyncio.to_thread(write_files, files, world, painted.tell)
+    with bar("importing") as imported:
+
+        def tell(progress: FileProgress) -> None:
+            imported.tell(progress.bytes_done, progress.bytes_total, step=progress.kind)
+
+        report = await import_files(stores, posts=files.posts, users=files.users, progress=tell)
+    if report.rejected:
+        raise BadInput(f"{report.rejected} lines of the demo's own files were rejected: {report.rejects_files}")
     return beginning
 
 
@@ -140,14 +149,14 @@ async def _replay(files: DemoFiles, beginning: Beginning, simulator: Simulator) 
     left = [visit for visit in visits if told is None or visit.at > told]
     if not left:
         return
-    count = counter("replaying visits of the past two weeks")
     place = {visit.at: number for number, visit in enumerate(visits, start=1)}
+    with bar("replaying the past two weeks") as replayed:
 
-    def report(until: datetime) -> None:
-        files.note_replayed(until)
-        count(place[until], len(visits))
+        def report(until: datetime) -> None:
+            files.note_replayed(until)
+            replayed.tell(place[until], len(visits), f"{until:%d %b}")
 
-    await simulator.replay(left, report)
+        await simulator.replay(left, report)
 
 
 async def _tell(settings: Settings, simulator: Simulator) -> None:
