@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ TITLE_CHARACTERS = 1000
 TAGS = 100
 ATTRIBUTES_BYTES = 16 << 10
 ATTRIBUTES_DEPTH = 20
+LARGEST_NUMBER = 1 << 63
 RECORD = ConfigDict(strict=True, frozen=True, extra="ignore")
 FIRST_MILLISECOND_LIKE = 100_000_000_000  # seconds: the year 5138; as milliseconds: 1973
 
@@ -70,37 +70,34 @@ def _from_seconds(seconds: float) -> datetime:
 
 
 def check_attributes(value: object) -> dict[str, Any]:
-    """A JSON object that PostgreSQL can keep: no NUL, no lone surrogate, no NaN, numbers of 64 bits, of modest size."""
+    """A JSON object that PostgreSQL keeps and gives back as it was, of modest size."""
     if not isinstance(value, dict):
         raise _bad("must be an object of names and values")
-    if _depth_exceeds(value, ATTRIBUTES_DEPTH):
-        raise _bad(f"must not be nested deeper than {ATTRIBUTES_DEPTH}")
+    flaw = _flaw(value, ATTRIBUTES_DEPTH)
+    if flaw is not None:
+        raise _bad(flaw)
     try:
         text = orjson.dumps(value)
-        json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        raise _bad("holds what JSON cannot: NaN, a number over 64 bits, or text that is not Unicode") from None
+        raise _bad("holds text that is not Unicode") from None
     if len(text) > ATTRIBUTES_BYTES:
         raise _bad(f"must not be larger than {ATTRIBUTES_BYTES >> 10} kB")
-    if b"\\u0000" in text and _holds_nul(value):
-        raise _bad("must not contain NUL characters")
     return value
 
 
-def _depth_exceeds(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    if levels == 0:
-        return True
-    return any(_depth_exceeds(part, levels - 1) for part in (value.values() if isinstance(value, dict) else value))
-
-
-def _holds_nul(value: object) -> bool:
+def _flaw(value: object, levels: int) -> str | None:
+    """What PostgreSQL or a JSON reader could not take, if anything."""
     if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(name) or _holds_nul(part) for name, part in value.items())
-    return isinstance(value, list) and any(_holds_nul(part) for part in value)
+        return "must not contain NUL characters" if "\0" in value else None
+    if isinstance(value, dict | list):
+        if levels == 0:
+            return f"must not be nested deeper than {ATTRIBUTES_DEPTH}"
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        return next((flaw for part in parts if (flaw := _flaw(part, levels - 1)) is not None), None)
+    if isinstance(value, int | float):
+        # Also refuses NaN. A float beyond would come back from PostgreSQL as a whole number of more than 64 bits.
+        return None if abs(value) < LARGEST_NUMBER else "holds NaN or a number of more than 64 bits"
+    return None if value is None else "holds what JSON has no form for"
 
 
 def _bad(message: str) -> PydanticCustomError:
@@ -111,7 +108,9 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARACTERS, pa
 # Empty stands for "not given": spreadsheets and many clients write it so.
 Word = Annotated[str, StringConstraints(max_length=WORD_CHARACTERS, pattern=r"^\P{Cc}*$")]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=WORD_CHARACTERS, pattern=r"^\P{Cc}+$")]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_CHARACTERS, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+Title = Annotated[
+    str, StringConstraints(min_length=1, max_length=TITLE_CHARACTERS, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Position = Annotated[int, Field(ge=0, lt=1 << 31)]

@@ -15,18 +15,18 @@ from app.storage.users import UserRow, erase, upsert_users
 
 
 class UserRecord(BaseModel):
-    """A user and what is known of him; the attributes replace those sent before."""
+    """A user and what is known of him; attributes replace those sent before, none leave them alone."""
 
     model_config = RECORD
 
     user_id: Id
-    attributes: Attributes = {}
+    attributes: Attributes | None = None
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
     """Commit a batch of users and say so to the caches; of several with one id the last counts."""
     last = {record.user_id: record for record in records}
-    rows = [UserRow(user_id, record.attributes, traits_of(record.attributes)) for user_id, record in last.items()]
+    rows = [UserRow(user_id, record.attributes, traits_of(record.attributes or {})) for user_id, record in last.items()]
     changed = await upsert_users(stores.database, rows)
     await forget_peers(stores.cache, changed)
     return statuses_of_upsert([record.user_id for record in records], changed)

@@ -16,10 +16,11 @@ from app.storage.postgres import transaction
 
 _UPSERT = text("""
     INSERT INTO users AS u (user_id, attributes)
-    SELECT user_id, attributes FROM json_to_recordset(CAST(:rows AS json)) AS i (user_id text, attributes jsonb)
+    SELECT user_id, coalesce(attributes, '{}')
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (user_id text, attributes jsonb)
     ORDER BY user_id COLLATE "C"
     ON CONFLICT (user_id) DO UPDATE SET attributes = excluded.attributes, changed_at = clock_timestamp()
-    WHERE u.attributes <> excluded.attributes
+    WHERE u.attributes <> excluded.attributes AND u.user_id = ANY(:told)
     RETURNING user_id""")
 _DROP_TRAITS = text("DELETE FROM user_traits WHERE user_id = ANY(:ids)")
 _ADD_TRAITS = text("""
@@ -45,7 +46,7 @@ class UserRow:
     """A user as he is to be written: attributes as sent, and as words comparable between users."""
 
     user_id: str
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, Any] | None  # None leaves what is there
     traits: Sequence[tuple[str, str]]  # name, value
 
 
@@ -54,9 +55,10 @@ async def upsert_users(database: AsyncEngine, rows: Sequence[UserRow]) -> frozen
     if not rows:
         return frozenset()
     users = [{"user_id": row.user_id, "attributes": row.attributes} for row in rows]
+    told = [row.user_id for row in rows if row.attributes is not None]
     async with transaction(database) as connection:
         await connection.execute(SHARE_LOG)
-        changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(users).decode()}))
+        changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(users).decode(), "told": told}))
         traits = [
             {"user_id": row.user_id, "name": name, "value": value}
             for row in rows

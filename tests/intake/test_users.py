@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import Unavailable
+from app.intake.events import save_behaviours, save_exposures
+from app.intake.users import UserRecord, erase_user, save_users
+from app.storage.cache import Cache
+from app.storage.postgres import transaction
+from app.storage.stores import Stores
+from app.storage.user_state import load_user_state
+from app.storage.users import count_users, user_by_id
+from tests.intake.records import behaviour, exposure, given_posts, rows
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_user_is_stored_with_his_traits(stores: Stores):
+    [status] = await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 24, "gender": "M"})])
+
+    assert (status.id, status.status) == ("u1", "accepted")
+    assert await rows(stores, "user_id, name, value FROM user_traits") == [
+        ("u1", "age", "20-24"),
+        ("u1", "gender", "M"),
+    ]
+    user = await user_by_id(stores.database, "u1")
+    assert user is not None
+    assert user.attributes == {"age": 24, "gender": "M"}
+
+
+async def test_new_attributes_replace_the_old_ones_and_their_traits(stores: Stores):
+    await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 24, "gender": "M"})])
+
+    await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 25})])
+
+    assert await rows(stores, "name, value FROM user_traits") == [("age", "25-29")]
+
+
+async def test_the_same_attributes_again_change_nothing(stores: Stores):
+    record = UserRecord(user_id="u1", attributes={"age": 24})
+    await save_users(stores, [record])
+    before = await rows(stores, "* FROM users")
+
+    [status] = await save_users(stores, [record])
+
+    assert status.status == "duplicate"
+    assert await rows(stores, "* FROM users") == before
+
+
+async def test_a_record_without_attributes_leaves_them_alone(stores: Stores):
+    await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 24})])
+
+    statuses = await save_users(stores, [UserRecord(user_id="u1"), UserRecord(user_id="u2")])
+
+    assert [one.status for one in statuses] == ["duplicate", "accepted"]
+    assert await rows(stores, "user_id, attributes FROM users") == [("u1", {"age": 24}), ("u2", {})]
+
+
+async def test_a_user_made_by_an_exposure_gets_his_attributes_later(stores: Stores):
+    await given_posts(stores, "p1")
+    await save_exposures(stores, [exposure("u1", "p1")])
+
+    await save_users(stores, [UserRecord(user_id="u1", attributes={"gender": "F"})])
+
+    assert await rows(stores, "user_id, value FROM user_traits") == [("u1", "F")]
+
+
+async def given_a_life(stores: Stores) -> None:
+    await given_posts(stores, "p1")
+    await save_users(stores, [UserRecord(user_id=name, attributes={"gender": "F"}) for name in ("u1", "u2")])
+    await save_exposures(stores, [exposure(name, "p1", exposure_id=f"e-{name}") for name in ("u1", "u2")])
+    await save_behaviours(stores, [behaviour(exposure_id=f"e-{name}") for name in ("u1", "u2")])
+    async with transaction(stores.database) as connection:
+        await connection.execute(
+            text("INSERT INTO peers (user_id, kind, peer_id, overlap) VALUES (:a, 'similar_user', :b, 1)"),
+            [{"a": "u1", "b": "u2"}, {"a": "u2", "b": "u1"}],
+        )
+
+
+async def test_an_erased_person_is_in_no_table_and_in_no_cache(stores: Stores):
+    await given_a_life(stores)
+    await load_user_state(stores, "u1")
+
+    deleted = await erase_user(stores, "u1")
+    again = await erase_user(stores, "u1")
+
+    assert deleted == {"user_traits": 1, "users": 1, "exposures": 1, "behaviours": 1, "peers": 2}
+    assert set(again.values()) == {0}
+    for table in ("users", "user_traits", "exposures", "behaviours", "peers"):
+        assert not any("u1" in row for row in await rows(stores, f"* FROM {table}"))
+    async with stores.cache.use() as client:
+        assert await client.keys("user:u1:*") == []
+    assert await count_users(stores.database) == 1
+
+
+async def test_erasing_without_a_cache_cleans_the_tables_and_asks_to_be_repeated(stores: Stores):
+    await given_a_life(stores)
+    lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+
+    with pytest.raises(Unavailable):
+        await erase_user(lonely, "u1")
+
+    assert await rows(stores, "user_id FROM exposures") == [("u2",)]
+
+
+async def test_writers_and_erasers_of_the_same_users_never_lock_each_other_out(stores: Stores):
+    def batch(age: int, step: int) -> list[UserRecord]:
+        return [UserRecord(user_id=f"u{n}", attributes={"age": age}) for n in range(300)[::step]]
+
+    await asyncio.gather(
+        *(save_users(stores, batch(age, step)) for age, step in ((20, 1), (30, -1), (40, 1))),
+        *(erase_user(stores, f"u{n}") for n in (5, 250)),
+    )
+
+    assert await count_users(stores.database) >= 298
+    assert len(await rows(stores, "user_id FROM user_traits")) == await count_users(stores.database)
