@@ -72,16 +72,25 @@ def install_project() -> bool:
     return logged([*PIP, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
 
-# What is done, the files that bring it up again when they change, and how; in order.
+# What is done, the files that bring it up again when they change, and how.
 Step = tuple[str, list[Path], Callable[[], bool]]
-RUNTIME: list[Step] = [
-    ("the packages of requirements/runtime.txt", [REQUIREMENTS / "runtime.txt"], lambda: logged(locked("runtime.txt"))),
-    ("torch", sorted(REQUIREMENTS.glob("torch*.txt")), install_torch),
-    ("tuwen itself", [ROOT / "pyproject.toml"], install_project),
-]
-DEV: list[Step] = [
-    ("the packages of requirements/dev.txt", [REQUIREMENTS / "dev.txt"], lambda: logged(locked("dev.txt"))),
-]
+RUNTIME_LOCK: Step = (
+    "the packages of requirements/runtime.txt",
+    [REQUIREMENTS / "runtime.txt"],
+    lambda: logged(locked("runtime.txt")),
+)
+TORCH: Step = ("torch", sorted(REQUIREMENTS.glob("torch*.txt")), install_torch)
+PROJECT: Step = ("tuwen itself", [ROOT / "pyproject.toml"], install_project)
+DEV_LOCK: Step = (
+    "the packages of requirements/dev.txt",
+    [REQUIREMENTS / "dev.txt"],
+    lambda: logged(locked("dev.txt")),
+)
+STEPS = {
+    "packages": [RUNTIME_LOCK, TORCH],
+    "runtime": [RUNTIME_LOCK, TORCH, PROJECT],
+    "dev": [RUNTIME_LOCK, TORCH, PROJECT, DEV_LOCK],
+}
 
 
 def venv_version() -> str | None:
@@ -143,7 +152,7 @@ def main() -> None:
     version = None if BEGUN.exists() else venv_version()
     if version is None:
         version = make_venv()
-    for step in RUNTIME + (DEV if sys.argv[1:] == ["dev"] else []):
+    for step in STEPS[sys.argv[1]]:
         do(step, version)
 
 
