@@ -18,6 +18,7 @@ from app.errors import BadInput, Unavailable
 from app.intake.export import export_to
 from app.intake.files import import_files
 from app.intake.report import Counts, FileProgress
+from app.plan import load_plan
 from app.recommend.recommend import recommend
 from app.recommend.request import RecommendRequest
 from app.settings import Settings
@@ -31,7 +32,6 @@ from app.storage.stores import open_stores
 from app.trainer import run_trainer, train_once
 from app.training.cycle import evaluate_serving
 from app.training.fit import StepReport
-from app.training.plan import load_plan
 
 
 async def trainer(arguments: argparse.Namespace, settings: Settings) -> int:

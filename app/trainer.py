@@ -12,6 +12,7 @@ from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import Progress, run_reindex
 from app.errors import Conflict, TuwenError
+from app.plan import load_plan
 from app.settings import Settings
 from app.storage.catalogue import latest_change
 from app.storage.job_run import job_run
@@ -21,7 +22,6 @@ from app.storage.postgres import SyncEngine, sync_engine
 from app.storage.stores import Stores, open_stores
 from app.training.cycle import end_cycle, new_exposures, run_cycle
 from app.training.fit import StepReport
-from app.training.plan import load_plan
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0  # how often the trainer looks whether there is something to do

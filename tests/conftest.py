@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -69,6 +70,30 @@ def settings(tmp_path, database_url: str, redis_url: str) -> Settings:
         redis_url=SecretStr(redis_url),
         redis_timeout_seconds=2,  # a loaded test machine is not a broken Valkey
     )
+
+
+SMALL_PLAN = """
+[training]
+epochs = 3
+batch_samples = 128
+learning_rate = 0.003
+warmup_steps = 5
+checkpoint_steps = 5
+[network]
+picture_backbone = "patches"
+title_backbone = "hashed-pieces"
+width = 32
+heads = 2
+semantic_width = 32
+"""
+
+
+@pytest.fixture
+def small_plan(tmp_path) -> Path:
+    """A training plan for the toy world: small networks on backbones that need no loading."""
+    file = tmp_path / "plan.toml"
+    file.write_text(SMALL_PLAN)
+    return file
 
 
 @pytest.fixture

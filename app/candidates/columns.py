@@ -106,6 +106,13 @@ class PostColumns:
             expires_at=np.asarray([_seconds(post.expires_at, math.inf) for post in posts], dtype=np.float64),
         )
 
+    def row(self, row: int) -> tuple[object, ...]:
+        """All that one row says, comparable."""
+        numbers = (self.latitude[row], self.longitude[row], self.published_at[row], self.expires_at[row])
+        words = (self.category.word(row), self.city.word(row), self.author.word(row), self.tags[row])
+        shown = (None if math.isnan(number) else float(number) for number in numbers)
+        return (self.post_ids[row], self.titles[row], self.picture_hashes[row], *words, *shown)
+
     def followed_by(self, more: PostColumns) -> PostColumns:
         """These rows and then those of `more`."""
         if not len(more):

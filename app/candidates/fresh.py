@@ -52,9 +52,19 @@ class Overlay:
         return self.generation.vectors[row], float(self.generation.quality[row])
 
     def put(self, fresh: FreshPost) -> None:
-        """Show a new or changed post."""
-        self._fresh[fresh.post.post_id] = fresh
-        self._gone.discard(fresh.post.post_id)
+        """Show a new or changed post; one that is as the generation has it is shown from there."""
+        post_id = fresh.post.post_id
+        self._gone.discard(post_id)
+        if self._is_as_generated(fresh.post):
+            self._fresh.pop(post_id, None)
+        else:
+            self._fresh[post_id] = fresh
+
+    def _is_as_generated(self, post: Post) -> bool:
+        row = self._base_rows.get(post.post_id)
+        if row is None or self.generation.hidden[row]:
+            return False
+        return self.generation.columns.row(row) == PostColumns.of([post]).row(0)
 
     def drop(self, post_id: str) -> None:
         """Show a post no longer; its vector still serves as a reference."""

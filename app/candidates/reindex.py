@@ -17,7 +17,7 @@ from app.candidates.encode import PostEncoder, start_network, start_sizes
 from app.candidates.generation import Contents, GenerationFolder
 from app.domain import Post
 from app.errors import BadArtefact
-from app.samples.history import HistoryLimits
+from app.plan import load_plan
 from app.samples.tokens import Content
 from app.storage.catalogue import popular_posts, stream_catalogue
 from app.storage.job_run import job_run
@@ -106,11 +106,12 @@ def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post
             if served.manifest.origin != "start":
                 report, curves = folder.report(current), folder.curves(current)
                 return Artefact(served.network, "reindexed", current, served.plan, report, curves)
-    return start_artefact(stores, posts, progress=progress)
+    return _start_artefact(stores, posts, progress)
 
 
-def start_artefact(stores: Stores, posts: list[Post], *, progress: Progress, **sizes: object) -> Artefact:
-    """The pretrained start, whitened on these posts."""
+def _start_artefact(stores: Stores, posts: list[Post], progress: Progress) -> Artefact:
+    """The pretrained start of the plan, whitened on these posts."""
+    plan, sizes = load_plan(stores.settings.plan)
     contents = [Content.of(post) for post in posts]
     network = start_network(
         start_sizes(**sizes),
@@ -118,9 +119,7 @@ def start_artefact(stores: Stores, posts: list[Post], *, progress: Progress, **s
         home=stores.settings.home,
         tell=lambda done, total: progress("reading pictures and titles", done, total),
     )
-    limits = HistoryLimits()
-    history = {"sequences": list(limits.sequences), "count": limits.count, "window_seconds": limits.window_seconds}
-    return Artefact(network, "start", None, {"history": history}, {"origin": "start"})
+    return Artefact(network, "start", None, plan.as_json(), {"origin": "start"})
 
 
 def _encode(

@@ -24,6 +24,7 @@ from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import Artefact
 from app.domain import Sample
 from app.errors import BadInput
+from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.stream import evaluation_chunks, training_chunks
 from app.samples.tokens import Content, TokenTable
@@ -33,7 +34,6 @@ from app.storage.postgres import SyncEngine
 from app.storage.stores import Stores
 from app.training.evaluate import Yardsticks, evaluate
 from app.training.fit import Curves, Fit, StepReport
-from app.training.plan import TrainingPlan
 from app.training.report import CycleReport, draw_curves
 from models.cascade import Cascade
 from models.sizes import NetworkSizes

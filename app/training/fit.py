@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from app.domain import Sample
+from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.training.checkpoint import Place, load_checkpoint, save_checkpoint
-from app.training.plan import TrainingPlan
 from models.cascade import Cascade
 from models.loss import losses
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from app.candidates.encode import start_network, start_sizes, token_source
+from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.tokens import Content, TokenTable
 from app.storage.pictures import PictureFolder
 from app.training.evaluate import Yardsticks, evaluate
 from app.training.fit import Fit
-from app.training.plan import TrainingPlan
 from models.artefact import same_weights
 from tests.toy_world import ToyWorld
 

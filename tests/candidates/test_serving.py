@@ -1,0 +1,186 @@
+"""From posts in the stores to a view that requests can use, and its freshness."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from app.candidates.generation import GenerationFolder
+from app.candidates.reindex import run_reindex
+from app.candidates.serving import ServingCandidates
+from app.errors import Conflict, Unavailable
+from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden
+from app.storage.jobs import JobKind, JobState, create_job, latest_jobs
+from tests.candidates.worlds import contents, fill
+from tests.toy_world import ToyWorld
+
+pytestmark = pytest.mark.anyio
+WORLD = ToyWorld(posts_count=12, users_count=4, showings_each=6)
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+def settings(settings, small_plan):
+    return settings.model_copy(update={"plan": small_plan})
+
+
+@pytest.fixture
+async def serving(stores):
+    await fill(stores, WORLD)
+    await run_reindex(stores, requested_by="test")
+    serving = ServingCandidates(stores)
+    await serving.refresh()
+    return serving
+
+
+@asynccontextmanager
+async def running(serving: ServingCandidates):
+    task = asyncio.create_task(serving.run())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_before_the_first_generation_there_is_no_view(stores):
+    serving = ServingCandidates(stores)
+    await serving.refresh()
+
+    with pytest.raises(Unavailable, match="reindex"):
+        serving.view()
+
+
+async def test_an_empty_catalogue_can_be_indexed_and_filled_later(stores):
+    await run_reindex(stores, requested_by="test")
+    serving = ServingCandidates(stores)
+    await serving.refresh()
+    assert len(serving.view().columns) == 0
+
+    async with running(serving):
+        await save_posts(stores, [PostRecord.model_validate({"post_id": "only", "title": "the only one"})])
+        await until(lambda: "only" in serving.view().row_of)
+
+    assert serving.view().alive.sum() == 1
+
+
+async def test_all_posts_are_candidates_after_a_reindex(serving):
+    view = serving.view()
+
+    assert set(view.columns.post_ids) == {post.post_id for post in WORLD.posts}
+    assert view.alive.all()
+    assert np.allclose(np.linalg.norm(view.vectors, axis=1), 1, atol=1e-5)
+
+
+async def test_a_new_post_becomes_a_candidate_without_a_reindex(serving, stores):
+    generation = serving.view().generation
+
+    async with running(serving):
+        await save_posts(stores, [PostRecord.model_validate({"post_id": "new", "title": "海滩 日落"})])
+        await until(lambda: "new" in serving.view().row_of and serving.view().alive[serving.view().row_of["new"]])
+
+    assert serving.view().generation == generation
+
+
+async def test_a_hidden_and_a_deleted_post_vanish_with_the_next_look(serving, stores):
+    await set_hidden(stores, "p1", hidden=True)
+    await delete_post(stores, "p2")
+
+    await serving.refresh()
+
+    view = serving.view()
+    assert [post for post, alive in zip(view.columns.post_ids, view.alive, strict=True) if not alive] == ["p1", "p2"]
+
+
+async def test_a_shown_again_post_comes_back(serving, stores):
+    await set_hidden(stores, "p1", hidden=True)
+    await serving.refresh()
+    await set_hidden(stores, "p1", hidden=False)
+
+    await serving.refresh()
+
+    view = serving.view()
+    assert view.alive[view.row_of["p1"]]
+
+
+async def test_a_post_hidden_while_it_is_encoded_stays_hidden(serving, stores):
+    await save_posts(stores, [PostRecord.model_validate({"post_id": "new", "title": "海滩"})])
+    await serving.refresh()
+    await set_hidden(stores, "new", hidden=True)
+    await serving.refresh()
+
+    await serving._encode_waiting()
+
+    view = serving.view()
+    assert "new" not in view.row_of or not view.alive[view.row_of["new"]]
+
+
+async def test_another_title_gives_another_vector(serving, stores):
+    before = serving.view().vectors[serving.view().row_of["p0"]]
+
+    async with running(serving):
+        await save_posts(stores, [PostRecord.model_validate({"post_id": "p0", "title": "rock climb 徒步"})])
+        await until(lambda: serving.view().columns.titles[serving.view().row_of["p0"]] == "rock climb 徒步")
+
+    after = serving.view().vectors[serving.view().row_of["p0"]]
+    assert np.abs(before - after).max() > 0.01
+
+
+async def test_a_promoted_generation_takes_over_without_a_restart(serving, stores):
+    first = serving.view().generation
+
+    async with running(serving):
+        second = await run_reindex(stores, requested_by="test")
+        await until(lambda: serving.view().generation == second)
+        GenerationFolder(stores.settings.generations).promote(first)
+        await until(lambda: serving.view().generation == first)
+
+
+async def test_a_damaged_generation_is_refused_and_the_old_one_serves_on(serving, stores):
+    folder = GenerationFolder(stores.settings.generations)
+    good = serving.view().generation
+    bad = folder.write(contents(), origin="start", parent=None, changes_until=datetime.now(UTC))
+    folder.promote(bad)
+    (stores.settings.generations / bad / "vectors.npy").write_bytes(b"damaged")
+
+    await serving.refresh()
+
+    assert serving.view().generation == good
+
+
+async def test_hidden_posts_are_encoded_but_are_no_candidates(serving, stores):
+    await set_hidden(stores, "p1", hidden=True)
+
+    await run_reindex(stores, requested_by="test")
+    await serving.refresh()
+
+    view = serving.view()
+    assert "p1" in view.row_of
+    assert not view.alive[view.row_of["p1"]]
+
+
+async def test_a_second_reindex_at_once_is_a_conflict_and_the_job_says_how_it_went(stores):
+    await create_job(stores.database, JobKind.REINDEX, requested_by="somebody")
+
+    with pytest.raises(Conflict):
+        await run_reindex(stores, requested_by="test")
+
+    assert (await latest_jobs(stores.database))[0].state is JobState.QUEUED
+
+
+async def test_a_reindex_tells_its_progress_and_leaves_a_finished_job(stores):
+    await fill(stores, WORLD)
+    told: list[tuple[str, int, int | None]] = []
+
+    generation = await run_reindex(stores, requested_by="test", progress=lambda *standing: told.append(standing))
+
+    job = (await latest_jobs(stores.database))[0]
+    assert (job.state, job.generation) == (JobState.DONE, generation)
+    assert {"encoding", "indexing", "done"} <= {step for step, _, _ in told}

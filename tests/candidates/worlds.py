@@ -1,0 +1,50 @@
+"""The toy world in real stores, with a small network: what the tests of candidates and of training start from."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from app.candidates.columns import PostColumns
+from app.candidates.generation import Contents
+from app.domain import Post
+from app.intake.event_records import ExposureRecord
+from app.intake.events import save_exposures
+from app.intake.posts import PostRecord, save_picture, save_posts
+from app.intake.users import UserRecord, save_users
+from app.storage.stores import Stores
+from models.cascade import Cascade
+from tests.models.tensors import small_sizes
+from tests.toy_world import ToyWorld
+
+
+def contents(posts: int = 30, seed: int = 0) -> Contents:
+    """A generation of random vectors."""
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((posts, 8)).astype(np.float32)
+    return Contents(
+        network=Cascade(small_sizes()).eval(),
+        columns=PostColumns.of([Post(f"p{number}", f"title {number}") for number in range(posts)]),
+        hidden=np.zeros(posts, bool),
+        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        quality=random.standard_normal(posts).astype(np.float32) * 0.1,
+        popular=[f"p{number}" for number in range(min(posts, 5))],
+        plan={"history": {"sequences": ["browse", "click", "other"], "count": 20, "window_seconds": None}},
+        report={"origin": "start"},
+        curves=None,
+    )
+
+
+def with_vectors(made: Contents, vectors: np.ndarray, quality: np.ndarray) -> Contents:
+    return replace(made, vectors=vectors, quality=quality)
+
+
+async def fill(stores: Stores, world: ToyWorld, *, pictures: bool = True) -> None:
+    """Send the toy world's posts, pictures, users and log through intake."""
+    posts, users, exposures = world.import_lines()
+    await save_posts(stores, [PostRecord.model_validate(post) for post in posts])
+    if pictures:
+        for post in world.posts:
+            await save_picture(stores, post.post_id, world.picture(post))
+    await save_users(stores, [UserRecord.model_validate(user) for user in users])
+    for at in range(0, len(exposures), 500):
+        await save_exposures(stores, [ExposureRecord.model_validate(one) for one in exposures[at : at + 500]])
