@@ -4,14 +4,15 @@ TuwenError
 ├── BadInput            the caller sent something unusable: what, where, how to mend it
 │   ├── UnknownId       a post, job, generation or key that is not there
 │   └── ExpiredCursor   a page token whose session has ended
-├── NotAllowed          no key, a wrong key, or a role that may not
+├── NotAllowed          a role that may not
+│   └── Unauthenticated no key, a wrong one or a revoked one
 ├── Conflict            the thing is busy: e.g. a reindex is running
 ├── TooLarge            over a stated limit
 ├── Unavailable         a store, the disk or the index cannot be used now; trying later may work
 ├── BadArtefact         a generation or an artefact that is damaged, foreign or of another shape
 └── BadSettings         a setting that cannot work; says which and what to write instead
 
-Each carries a one-line message that says what happened and what to do. `app/api/problems.py` gives each its HTTP status.
+Each carries a one-line message that says what happened and what to do. `app/api/problems.py` gives it a status.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ class ExpiredCursor(BadInput):
 
 
 class NotAllowed(TuwenError):  # noqa: N818
-    """No key, a wrong key, or a role that may not."""
+    """A role that may not."""
+
+
+class Unauthenticated(NotAllowed):
+    """No key, a wrong one or a revoked one."""
 
 
 class Conflict(TuwenError):  # noqa: N818

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -59,6 +60,16 @@ class Settings(BaseSettings):
     def for_batch_work(self) -> Settings:
         """The same for the trainer and the commands, whose statements may take long."""
         return self.model_copy(update={"database_timeout_seconds": LONGEST_STATEMENT_SECONDS})
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment for a process of the same deployment; without the API keys, which only the API needs."""
+    values = settings.model_dump(exclude_none=True, exclude={"client_key", "ops_key", "admin_key"})
+    plain = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
+    }
+    ours = {f"TUWEN_{name.upper()}": str(value) for name, value in plain.items()}
+    return {name: value for name, value in os.environ.items() if not name.startswith("TUWEN_")} | ours
 
 
 def load_settings() -> Settings:

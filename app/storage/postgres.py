@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -69,6 +69,12 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
     except (DBAPIError, PoolTimeout, OSError) as error:
         raise _translate(error) from error
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Ask the server for an answer. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        await connection.execute(text("SELECT 1"))
 
 
 @contextmanager

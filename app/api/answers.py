@@ -1,0 +1,397 @@
+"""The answers of the API as the OpenAPI documents them; the routes write them without building these models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain import BehaviourKind, PictureStatus
+from app.recommend.request import ReasonKind
+from app.storage.jobs import JobKind, JobState
+
+
+def _with_example(example: object) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"example": example})  # type: ignore[dict-item]
+
+
+class Probabilities(BaseModel):
+    """How likely the user is to act on the post, by behaviour."""
+
+    click: float
+    like: float
+    share: float
+    favourite: float
+    comment: float
+
+
+class ReasonAnswer(BaseModel):
+    """Why a post was recommended: the reference post it matches and whose that was."""
+
+    kind: ReasonKind
+    reference_post_id: str | None
+    behaviour: BehaviourKind | None
+    similarity: float | None
+
+
+class RecommendedItem(BaseModel):
+    """One post of the page."""
+
+    post_id: str
+    score: float
+    title: str
+    picture_url: str | None
+    category: str | None
+    probabilities: Probabilities
+    reason: ReasonAnswer
+    exposure_id: str | None
+
+
+class RecommendAnswer(BaseModel):
+    """A page of recommendations, best first."""
+
+    model_config = _with_example(
+        {
+            "recommendation_id": "6f2d9c1e8a7b4f0d9b3c5a1e7d2f4b60",
+            "generation": "20260301T120000-a1b2",
+            "items": [
+                {
+                    "post_id": "p1",
+                    "score": 7.31,
+                    "title": "外滩夜景 🌃",
+                    "picture_url": "/posts/p1/picture",
+                    "category": "travel",
+                    "probabilities": {"click": 0.11, "like": 0.04, "share": 0.01, "favourite": 0.02, "comment": 0.01},
+                    "reason": {"kind": "own", "reference_post_id": "p9", "behaviour": "like", "similarity": 0.83},
+                    "exposure_id": None,
+                }
+            ],
+            "cursor": "bWFueSBwYWdlcyBtb3JlIQ",
+            "shortfall": None,
+            "degraded": [],
+            "ignored_ids": [],
+        }
+    )
+
+    recommendation_id: str
+    generation: str
+    items: list[RecommendedItem]
+    cursor: str | None
+    shortfall: str | None
+    degraded: list[str]
+    ignored_ids: list[str]
+
+
+class ItemAnswer(BaseModel):
+    """What became of one item of a batch; the reason says why it was rejected, or what was changed about it."""
+
+    index: int
+    id: str | None
+    status: Literal["accepted", "duplicate", "rejected"]
+    reason: str | None
+
+
+class BatchAnswer(BaseModel):
+    """What became of a batch, item by item; what is accepted is committed."""
+
+    model_config = _with_example(
+        {
+            "accepted": 1,
+            "duplicate": 0,
+            "rejected": 1,
+            "items": [
+                {"index": 0, "id": "e1", "status": "accepted", "reason": None},
+                {"index": 1, "id": None, "status": "rejected", "reason": "post_id: is missing"},
+            ],
+        }
+    )
+
+    accepted: int
+    duplicate: int
+    rejected: int
+    items: list[ItemAnswer]
+
+
+class PostAnswer(BaseModel):
+    """A post as it stands."""
+
+    model_config = _with_example(
+        {
+            "post_id": "p1",
+            "title": "外滩夜景 🌃",
+            "picture_url": "/posts/p1/picture",
+            "picture_status": "stored",
+            "category": "travel",
+            "city": "上海",
+            "latitude": 31.24,
+            "longitude": 121.49,
+            "author_id": "a1",
+            "tags": ["夜景"],
+            "published_at": "2026-03-01T04:00:00+00:00",
+            "expires_at": None,
+            "attributes": {},
+            "hidden": False,
+        }
+    )
+
+    post_id: str
+    title: str
+    picture_url: str | None
+    picture_status: PictureStatus
+    category: str | None
+    city: str | None
+    latitude: float | None
+    longitude: float | None
+    author_id: str | None
+    tags: list[str]
+    published_at: datetime | None
+    expires_at: datetime | None
+    attributes: dict[str, object]
+    hidden: bool
+
+
+class PictureAnswer(BaseModel):
+    """What became of a picture."""
+
+    model_config = _with_example({"post_id": "p1", "picture_status": "stored", "picture_url": "/posts/p1/picture"})
+
+    post_id: str
+    picture_status: PictureStatus
+    picture_url: str
+
+
+class SimilarItem(BaseModel):
+    """A post that is like another."""
+
+    post_id: str
+    title: str
+    picture_url: str | None
+    category: str | None
+    similarity: float
+
+
+class SimilarAnswer(BaseModel):
+    """The posts most like one post, most alike first."""
+
+    model_config = _with_example(
+        {
+            "post_id": "p1",
+            "generation": "20260301T120000-a1b2",
+            "items": [
+                {
+                    "post_id": "p4",
+                    "title": "陆家嘴灯光秀",
+                    "picture_url": "/posts/p4/picture",
+                    "category": "travel",
+                    "similarity": 0.91,
+                }
+            ],
+        }
+    )
+
+    post_id: str
+    generation: str
+    items: list[SimilarItem]
+
+
+class UserAnswer(BaseModel):
+    """What became of a user's attributes."""
+
+    model_config = _with_example({"user_id": "u1", "status": "accepted"})
+
+    user_id: str
+    status: Literal["accepted", "duplicate"]
+
+
+class ErasureAnswer(BaseModel):
+    """The receipt of an erasure: rows deleted per table."""
+
+    model_config = _with_example({"deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12}})
+
+    deleted: dict[str, int]
+
+
+class JobAnswer(BaseModel):
+    """A job as it stands."""
+
+    model_config = _with_example(
+        {
+            "job_id": "reindex-1f2e3d4c5b6a",
+            "kind": "reindex",
+            "state": "running",
+            "step": "encoding",
+            "done": 1280,
+            "total": 4000,
+            "error": None,
+            "generation": None,
+            "requested_by": "key-1a2b3c4d",
+            "created_at": "2026-03-01T04:00:00+00:00",
+            "started_at": "2026-03-01T04:00:03+00:00",
+            "finished_at": None,
+            "seconds": 17.2,
+        }
+    )
+
+    job_id: str
+    kind: JobKind
+    state: JobState
+    step: str
+    done: int
+    total: int | None
+    error: str | None
+    generation: str | None
+    requested_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float
+
+
+class GenerationAnswer(BaseModel):
+    """A generation in the folder."""
+
+    generation: str
+    serving: bool
+    created_at: datetime | None
+    origin: str | None
+    parent: str | None
+    posts: int | None
+    damaged: bool
+
+
+class GenerationsAnswer(BaseModel):
+    """All generations, latest first."""
+
+    model_config = _with_example(
+        {
+            "serving": "20260301T120000-a1b2",
+            "generations": [
+                {
+                    "generation": "20260301T120000-a1b2",
+                    "serving": True,
+                    "created_at": "2026-03-01T12:00:00+00:00",
+                    "origin": "trained",
+                    "parent": "20260301T110000-c3d4",
+                    "posts": 4000,
+                    "damaged": False,
+                }
+            ],
+        }
+    )
+
+    serving: str | None
+    generations: list[GenerationAnswer]
+
+
+class PromotedAnswer(BaseModel):
+    """The generation that serves from now on, and the one before it."""
+
+    model_config = _with_example({"serving": "20260301T110000-c3d4", "before": "20260301T120000-a1b2"})
+
+    serving: str
+    before: str | None
+
+
+class ReadyAnswer(BaseModel):
+    """Whether requests can be answered; `degraded` names what they are answered without."""
+
+    model_config = _with_example({"status": "ready", "degraded": []})
+
+    status: Literal["ready", "degraded"]
+    degraded: list[str]
+
+
+class StoreAnswer(BaseModel):
+    """Whether a store answers, and how quickly."""
+
+    answers: bool
+    seconds: float | None
+
+
+class ServingAnswer(BaseModel):
+    """The generation that serves, and how current it is."""
+
+    generation: str
+    origin: str
+    created_at: datetime
+    age_seconds: float
+    posts: int
+    candidates: int
+    waiting: int
+
+
+class HealthAnswer(BaseModel):
+    """What an admin asks first."""
+
+    model_config = _with_example(
+        {
+            "status": "ready",
+            "degraded": [],
+            "stores": {
+                "database": {"answers": True, "seconds": 0.001},
+                "cache": {"answers": True, "seconds": 0.0004},
+            },
+            "generation": {
+                "generation": "20260301T120000-a1b2",
+                "origin": "trained",
+                "created_at": "2026-03-01T12:00:00+00:00",
+                "age_seconds": 512.4,
+                "posts": 4000,
+                "candidates": 3987,
+                "waiting": 0,
+            },
+            "counts": {"posts": 4012, "users": 800, "exposures": 91210, "behaviours": 10022},
+            "jobs": [],
+            "versions": {"python": "3.11.9", "tuwen": "0.1.0"},
+            "uptime_seconds": 3600.0,
+        }
+    )
+
+    status: Literal["ready", "degraded", "not ready"]
+    degraded: list[str]
+    stores: dict[str, StoreAnswer]
+    generation: ServingAnswer | None
+    counts: dict[str, int] | None
+    jobs: list[JobAnswer] | None
+    versions: dict[str, str | None]
+    uptime_seconds: float
+
+
+class LiveAnswer(BaseModel):
+    """The process runs."""
+
+    model_config = _with_example({"status": "live"})
+
+    status: Literal["live"]
+
+
+class ProblemError(BaseModel):
+    """One thing wrong with a request."""
+
+    location: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `type` is stable and meant for programs, `detail` for people; the input is never echoed."""
+
+    model_config = _with_example(
+        {
+            "type": "urn:tuwen:problem:invalid",
+            "title": "The request cannot be used as it is",
+            "status": 422,
+            "detail": "body.k: should be less than or equal to 100",
+            "request_id": "9b3c5a1e7d2f4b60",
+            "errors": [{"location": "body.k", "message": "should be less than or equal to 100"}],
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[ProblemError] | None = None
+    job: JobAnswer | None = None
+    missing: list[str] | None = None

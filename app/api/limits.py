@@ -1,0 +1,155 @@
+"""Limits around every request: its id, its time, its size, and how many are worked on at once. Pure ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import current_request_id, route_path, unexpected
+from app.metrics import Metrics
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+BODY_SECONDS = 20.0  # for the whole body to arrive
+QUEUE_SECONDS = 0.5  # for a place in a lane
+
+
+class RequestEnvelope:
+    """Outermost: gives the request its id, counts and times it, and answers errors that nobody foresaw."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        current_request_id.set(request_id)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = 499
+        except Exception as error:
+            if status:
+                raise  # half an answer is out: the server has to cut the connection
+            await unexpected(error, method=scope["method"], path=route_path(scope))(scope, receive, send_with_id)
+        finally:
+            route = route_path(scope)
+            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+
+
+class BodyLimit:
+    """Refuses bodies above a size, by their stated length or by counting, and those that do not arrive in time."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        is_too_long = not stated.isdigit() or int(stated[:20]) > self._max_bytes
+        arrived, is_complete = 0, False
+        deadline = time.monotonic() + BODY_SECONDS
+
+        async def receive_counted() -> Message:
+            nonlocal arrived, is_complete
+            if is_complete:
+                return await receive()  # only to hear whether the client has gone
+            if is_too_long:
+                raise self._too_large()
+            message = await _before(deadline, receive)
+            is_complete = not message.get("more_body", False)
+            arrived += len(message.get("body", b""))
+            if arrived > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    def _too_large(self) -> HTTPException:
+        # The rest of the body is not read, so the connection cannot be used again.
+        detail = f"the body may have at most {self._max_bytes} bytes"
+        return HTTPException(413, detail, headers={"Connection": "close"})
+
+
+class LaneFull(Exception):  # noqa: N818
+    """No place in the lane in time."""
+
+
+class Lane:
+    """Lets a few requests work at once and some more wait a moment for their turn; the rest is refused at once.
+
+    Beyond the number of cores more at once only makes all of them slow.
+    """
+
+    def __init__(self, name: str, *, places: int, metrics: Metrics) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._queue_places = 16 * places
+        self._waiting = 0
+        self._in_flight = metrics.in_flight.labels(name)
+        self._shed = metrics.shed.labels(name)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place until the block ends. Raises LaneFull."""
+        await self._enter()
+        self._in_flight.inc()
+        try:
+            yield
+        finally:
+            self._in_flight.dec()
+            self._places.release()
+
+    async def _enter(self) -> None:
+        if self._waiting >= self._queue_places:
+            self._shed.inc()
+            raise LaneFull
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            self._shed.inc()
+            raise LaneFull from None
+        finally:
+            self._waiting -= 1
+
+
+async def _before(deadline: float, receive: Receive) -> Message:
+    """The next message of the request. Raises HTTPException 408 when it comes after the deadline (monotonic)."""
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            return await receive()
+    except TimeoutError:
+        raise HTTPException(408, "the body came too slowly", headers={"Connection": "close"}) from None
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own id where it can be used, else a new one."""
+    given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

@@ -1,0 +1,247 @@
+"""The bodies of the API: requests are checked strictly here, answers are documented; each with an example."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+
+from app.domain import BehaviourKind, PostAct
+from app.intake.event_records import BehaviourRecord, ExposureRecord, Kind
+from app.intake.fields import TAGS, Attributes, Id, Latitude, Longitude, Moment, Tag, Title, Word
+from app.intake.posts import PostRecord
+from app.recommend.request import POSTS_AT_MOST, Near, PostFilter, RecommendRequest
+
+EVENTS_AT_MOST = 1000
+POSTS_PER_BATCH = 500
+IDS_AT_MOST = 1000
+WORDS_AT_MOST = 100
+FARTHEST_KM = 20_040  # half way round the earth
+
+STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")  # a misspelt filter must not pass for none
+ANSWER = ConfigDict(frozen=True)
+
+PathId = Annotated[Id, Path(description="the id; percent-encode what is not a letter or a digit, the slash too")]
+Count = Annotated[int, Field(ge=1, le=POSTS_AT_MOST, description="how many posts")]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Words = Annotated[list[Tag], Field(max_length=WORDS_AT_MOST)]
+Ids = Annotated[list[Id], Field(max_length=IDS_AT_MOST)]
+Cursor = Annotated[str, Field(max_length=256)]
+
+
+class NearBody(BaseModel):
+    """Posts within a distance of a point."""
+
+    model_config = STRICT
+
+    latitude: Latitude
+    longitude: Longitude
+    radius_km: Annotated[float, Field(gt=0, le=FARTHEST_KM, allow_inf_nan=False)]
+
+
+class FilterBody(BaseModel):
+    """What a post must have; of several words in one list any will do."""
+
+    model_config = STRICT
+
+    category: Words | None = None
+    city: Words | None = None
+    tags: Words | None = None
+    near: NearBody | None = None
+
+    def to_filter(self) -> PostFilter:
+        """The same as a value of the domain."""
+        near = Near(self.near.latitude, self.near.longitude, self.near.radius_km) if self.near else None
+        return PostFilter(tuple(self.category or ()), tuple(self.city or ()), tuple(self.tags or ()), near)
+
+
+class WeightsBody(BaseModel):
+    """What each behaviour is worth; one that is left out is worth nothing."""
+
+    model_config = STRICT
+
+    click: Weight | None = None
+    like: Weight | None = None
+    share: Weight | None = None
+    favourite: Weight | None = None
+    comment: Weight | None = None
+
+
+class ActBody(BaseModel):
+    """A behaviour of the running session, which the log may not have yet."""
+
+    model_config = STRICT
+
+    post_id: Id
+    kind: Kind
+    at: Moment | None = None
+
+
+class RecommendBody(BaseModel):
+    """A request for recommendations; all but the user is optional."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {
+            "example": {
+                "user_id": "u1",
+                "k": 20,
+                "scene": "home",
+                "filter": {
+                    "category": ["food"],
+                    "city": ["上海"],
+                    "near": {"latitude": 31.23, "longitude": 121.47, "radius_km": 5},
+                },
+                "exclude_post_ids": ["p3"],
+                "diversity": 0.3,
+                "behaviour_weights": {"click": 1, "like": 2},
+                "session": [{"post_id": "p9", "kind": "click", "at": "2026-03-01T12:00:00+08:00"}],
+            }
+        }
+    }
+
+    user_id: Id
+    k: Count = 20
+    scene: Word | None = None
+    filter: FilterBody | None = None
+    exclude_post_ids: Ids | None = None
+    exclude_author_ids: Ids | None = None
+    include_seen: bool = False
+    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    behaviour_weights: WeightsBody | None = None
+    session: Annotated[list[ActBody], Field(max_length=WORDS_AT_MOST)] | None = None
+    cursor: Cursor | None = None
+    record_exposures: bool = False
+
+    def to_request(self) -> RecommendRequest:
+        """The same as a value of the domain."""
+        weights = self.behaviour_weights.model_dump(exclude_none=True) if self.behaviour_weights else {}
+        now = datetime.now(UTC)
+        return RecommendRequest(
+            user_id=self.user_id,
+            k=self.k,
+            scene=self.scene or None,
+            filter=self.filter.to_filter() if self.filter else PostFilter(),
+            exclude_post_ids=tuple(self.exclude_post_ids or ()),
+            exclude_author_ids=tuple(self.exclude_author_ids or ()),
+            include_seen=self.include_seen,
+            diversity=self.diversity or 0.0,
+            behaviour_weights={BehaviourKind(kind): weight for kind, weight in weights.items()},
+            session=tuple(PostAct(act.post_id, BehaviourKind(act.kind), act.at or now) for act in self.session or ()),
+            cursor=self.cursor or None,
+            record_exposures=self.record_exposures,
+        )
+
+
+class RecommendQuery(BaseModel):
+    """The simple parameters of the same request."""
+
+    user_id: Id
+    k: Count = 20
+    scene: Word | None = None
+    city: Words = []
+    category: Words = []
+    include_seen: bool = False
+    cursor: Cursor | None = None
+
+    def to_body(self) -> RecommendBody:
+        """The same request as a body."""
+        values = self.model_dump(exclude={"city", "category"})
+        return RecommendBody(filter=FilterBody(city=self.city, category=self.category), **values)
+
+
+# Items are checked one by one: a bad one is reported and takes no other with it.
+class ExposureBatch(BaseModel):
+    """Posts that were shown, each with whatever behaviours are known by now."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {
+            "example": {
+                "exposures": [
+                    {
+                        "exposure_id": "e1",
+                        "user_id": "u1",
+                        "post_id": "p1",
+                        "shown_at": "2026-03-01T12:00:00+08:00",
+                        "position": 0,
+                        "scene": "home",
+                        "recommendation_id": "r1",
+                        "behaviours": [{"kind": "click", "at": "2026-03-01T12:00:07+08:00"}],
+                    }
+                ]
+            }
+        }
+    }
+
+    exposures: Annotated[list[SkipValidation[ExposureRecord]], Field(max_length=EVENTS_AT_MOST)]
+
+
+class BehaviourBatch(BaseModel):
+    """Behaviours sent by themselves."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {
+            "example": {
+                "behaviours": [
+                    {"behaviour_id": "b1", "exposure_id": "e1", "kind": "like", "at": "2026-03-01T12:00:09+08:00"},
+                    {"behaviour_id": "b2", "user_id": "u1", "post_id": "p7", "kind": "share"},
+                ]
+            }
+        }
+    }
+
+    behaviours: Annotated[list[SkipValidation[BehaviourRecord]], Field(max_length=EVENTS_AT_MOST)]
+
+
+class PostBatch(BaseModel):
+    """Posts to add or to replace; their pictures follow with PUT /posts/{post_id}/picture."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {
+            "example": {
+                "posts": [
+                    {
+                        "post_id": "p1",
+                        "title": "外滩夜景 🌃",
+                        "category": "travel",
+                        "city": "上海",
+                        "latitude": 31.24,
+                        "longitude": 121.49,
+                        "author_id": "a1",
+                        "tags": ["夜景"],
+                        "published_at": "2026-03-01T12:00:00+08:00",
+                    }
+                ]
+            }
+        }
+    }
+
+    posts: Annotated[list[SkipValidation[PostRecord]], Field(max_length=POSTS_PER_BATCH)]
+
+
+class PostPatch(BaseModel):
+    """Fields of a post to change; what is left out stays, null empties."""
+
+    model_config = STRICT | {"json_schema_extra": {"example": {"hidden": True}}}
+
+    hidden: bool = False
+    title: Title = ""
+    category: Word | None = None
+    city: Word | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    author_id: Id | None = None
+    tags: Annotated[list[Tag], Field(max_length=TAGS)] | None = None
+    published_at: Moment | None = None
+    expires_at: Moment | None = None
+    attributes: Attributes | None = None
+
+
+class UserBody(BaseModel):
+    """What is known of a user."""
+
+    model_config = STRICT | {"json_schema_extra": {"example": {"attributes": {"age": 24, "gender": "F"}}}}
+
+    attributes: Attributes
+    user_id: Id | None = None

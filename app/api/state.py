@@ -1,0 +1,85 @@
+"""What the routes need of the running service, put together once at its start."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from app.api.checks import StoreChecks
+from app.api.limits import Lane
+from app.api.reindex_child import ReindexChildren
+from app.candidates.generation import GenerationFolder
+from app.candidates.serving import ServingCandidates
+from app.errors import Unavailable
+from app.metrics import Metrics
+from app.storage.flights import Flights
+from app.storage.stores import Stores
+from app.storage.user_state import LoadedUser
+
+STATE = "api"  # in the state of the application
+SERVING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "writing", "pictures"
+FRESHENING_SECONDS = 0.5  # how long a request waits for changes of the catalogue
+
+
+@dataclass(frozen=True)
+class ApiState:
+    """The stores, the serving candidates, and what watches over them."""
+
+    stores: Stores
+    candidates: ServingCandidates
+    generations: GenerationFolder
+    children: ReindexChildren
+    metrics: Metrics
+    checks: StoreChecks
+    freshening: Flights[None]
+    started_at: float  # monotonic seconds
+
+    async def freshen(self, user: LoadedUser) -> bool:
+        """See changes of the catalogue that are older than this request; false when they could not be read in time."""
+        version = user.posts_version
+        try:
+            await self.freshening.join(version, lambda: self.candidates.refresh_if(version))
+        except Unavailable:
+            return False
+        return True
+
+    async def show_changes(self) -> None:
+        """Let this process see what it has just changed, with or without Redis."""
+        await self.candidates.refresh()
+
+
+def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -> ApiState:
+    """The state of a service; goes into the application's state under STATE."""
+    return ApiState(
+        stores=stores,
+        candidates=candidates,
+        generations=GenerationFolder(stores.settings.generations),
+        children=ReindexChildren(stores, metrics),
+        metrics=metrics,
+        checks=StoreChecks(stores),
+        freshening=Flights(
+            patience_seconds=FRESHENING_SECONDS, probe_patience_seconds=FRESHENING_SECONDS / 2, pause_seconds=1.0
+        ),
+        started_at=time.monotonic(),
+    )
+
+
+def lanes(metrics: Metrics) -> dict[str, Lane]:
+    """How many requests of each sort are worked on at once: as many as there are cores to work on them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    places = {SERVING_LANE: 2 * cores, WRITING_LANE: 4, PICTURE_LANE: cores}
+    return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
+
+
+async def state_of(request: Request) -> ApiState:
+    """The state of the service that answers this request."""
+    state: ApiState = getattr(request.app.state, STATE)
+    return state
+
+
+State = Annotated[ApiState, Depends(state_of)]
