@@ -13,7 +13,7 @@ from app.domain import Role
 from app.errors import NotAllowed, UnknownId
 from app.pages.board import board_values, person_values
 from app.pages.files import stored_picture
-from app.pages.forms import form_fields
+from app.pages.forms import form_fields, usable_id
 from app.pages.parts import ADMIN_SESSION_SECONDS, parts_of
 from app.pages.rendering import go_to, page, set_cookie
 from app.pages.safety import FILE_HEADERS, refuse_foreign_page
@@ -22,7 +22,6 @@ from app.storage.stores import Stores
 
 COOKIE, PATH = "tuwen_admin", "/admin"
 SECRET_CHARACTERS = 512
-ID_CHARACTERS = 128
 REFUSED = "This is no admin key."
 
 
@@ -60,7 +59,7 @@ async def board(request: Request) -> Response:
     if not await _signed_in(request):
         return _sign_in_page("", status=200)
     parts = parts_of(request)
-    user_id = request.query_params.get("user", "").strip()[:ID_CHARACTERS]
+    user_id = usable_id(request.query_params.get("user", ""))
     values = await board_values(parts)
     values |= await person_values(parts, user_id) if user_id else {"user_id": ""}
     return page("admin.html", values)

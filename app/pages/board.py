@@ -11,7 +11,7 @@ from typing import Any
 from app.candidates.generation import CURVES, GenerationFolder
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.pages.cards import cards_of
-from app.pages.parts import PageParts
+from app.pages.parts import PageParts, is_trained
 from app.pages.strips import ago, strip_of
 from app.pages.words import words_of
 from app.recommend.recommend import recommend
@@ -146,8 +146,13 @@ async def _recommended(parts: PageParts, user_id: str, now: datetime) -> dict[st
     try:
         view = parts.candidates.view()
     except Unavailable as problem:
-        return {"cards": [], "shortfall": problem.message, "degraded": []}
+        return {"cards": [], "trained": False, "shortfall": problem.message, "degraded": []}
     request = RecommendRequest(user_id=user_id, k=RECOMMENDED, scene="admin page")
     found = await recommend(parts.stores, view, request, moment=now)
     cards = await cards_of(parts.stores, found, words=words_of("en"), pictures=PICTURES)
-    return {"cards": cards, "shortfall": found.shortfall, "degraded": list(found.degraded)}
+    return {
+        "cards": cards,
+        "trained": is_trained(parts),
+        "shortfall": found.shortfall,
+        "degraded": list(found.degraded),
+    }

@@ -10,7 +10,7 @@ from app.domain import User
 from app.errors import ExpiredCursor
 from app.pages.cards import cards_of
 from app.pages.looking import PATH, PERSON, Looking
-from app.pages.parts import PageParts
+from app.pages.parts import PageParts, is_trained
 from app.pages.strips import StripItem, acted_on, strip_of
 from app.recommend.recommend import recommend
 from app.recommend.request import PostFilter, RecommendRequest
@@ -74,6 +74,7 @@ async def cards_values(
         "cursor": found.cursor,
         "shortfall": found.shortfall,
         "generation": found.generation,
+        "trained": is_trained(parts),
         "words": looking.words,
     }
 
@@ -91,8 +92,7 @@ def serving_values(parts: PageParts, words: Mapping[str, str]) -> dict[str, obje
     generation = parts.candidates.generation
     if generation is None:
         return {"generation": None, "made_from": words["starting"]}
-    origin = generation.manifest.origin
-    made_from = words["pretrained"] if origin == "start" else words["trained"]
+    made_from = words["trained"] if is_trained(parts) else words["pretrained"]
     return {"generation": generation.manifest.generation, "made_from": made_from}
 
 

@@ -1,15 +1,18 @@
-"""The body of a form -> its fields. Browsers send `application/x-www-form-urlencoded`; nothing else is taken."""
+"""What people type -> fields of a form and user ids. Browsers send `application/x-www-form-urlencoded`, nothing else."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qs
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from app.errors import BadInput
+from app.intake.fields import Id
 
 FORM = "application/x-www-form-urlencoded"
 FIELDS_AT_MOST = 20
+ID = TypeAdapter(Id)
 
 
 async def form_fields(request: Request) -> dict[str, str]:
@@ -22,3 +25,11 @@ async def form_fields(request: Request) -> dict[str, str]:
     except ValueError:
         raise BadInput("send this form with a browser") from None
     return {name: values[0] for name, values in fields.items()}
+
+
+def usable_id(typed: str) -> str:
+    """An id as typed, without blanks around it; empty for what cannot be one."""
+    try:
+        return str(ID.validate_python(typed.strip()))
+    except ValidationError:
+        return ""

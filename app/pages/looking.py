@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NotAllowed
+from app.pages.forms import usable_id
 from app.pages.parts import DEMO_SESSION_SECONDS, parts_of
 from app.pages.rendering import set_cookie
 from app.pages.safety import refuse_foreign_page
@@ -17,7 +18,6 @@ from app.pages.words import language_of, words_of
 
 PERSON, VISITOR = "person-", "visitor-"
 COOKIE, PATH = "tuwen_demo", "/demo"
-ID_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ def looking_of(request: Request, visitor_id: str | None = None) -> Looking:
     """Who looks; by the session where no visitor is given."""
     visitor_id = visitor_id or visitor_of(request) or ""
     query = request.query_params
-    asked = query.get("user", "")
+    asked = usable_id(query.get("user", ""))
     language = language_of(query.get("lang"), request.headers.get("accept-language"))
     return Looking(
         visitor_id=visitor_id,
-        user_id=asked if _may_act_as(asked, visitor_id) and len(asked) <= ID_CHARACTERS else visitor_id,
+        user_id=asked if _may_act_as(asked, visitor_id) else visitor_id,
         language=language,
         words=words_of(language),
         category=query.get("category") or None,

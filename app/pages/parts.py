@@ -44,3 +44,9 @@ def parts_of(request: Request) -> PageParts:
     """The parts of the service that answers this request."""
     parts: PageParts = getattr(request.app.state, PARTS)
     return parts
+
+
+def is_trained(parts: PageParts) -> bool:
+    """Whether the serving network has learnt from the log; before that its probabilities mean nothing."""
+    generation = parts.candidates.generation
+    return generation is not None and generation.manifest.origin != "start"

@@ -116,6 +116,7 @@ async function act(card, kind) {
 
 async function load(extra) {
   cards.setAttribute("aria-busy", "true");
+  toast.hidden = true;
   try {
     await reportSeen();
     const html = await fragment("/demo/cards", { category: cards.dataset.category, ...extra });

@@ -1,0 +1,172 @@
+"""The pages as people see them: a real browser on a real service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.pages.conftest import ADMIN_KEY, Site
+
+pytestmark = pytest.mark.browser
+Scheme = Literal["light", "dark"]
+PHONE = ViewportSize(width=390, height=844)
+DESK = ViewportSize(width=1440, height=900)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+
+
+@contextmanager
+def _page(browser: Browser, size: ViewportSize = DESK, scheme: Scheme = "light") -> Iterator[Page]:
+    """A page of a fresh browser profile; leaving it, nothing may have gone wrong in the console."""
+    context = browser.new_context(viewport=size, color_scheme=scheme, locale="en-GB")
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def _overflow(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def _titles(page: Page) -> list[str]:
+    return page.locator(".card h2").all_text_contents()
+
+
+def _rows(site: Site, table: str, user_id: str) -> list[tuple[str, ...]]:
+    assert site.settings.database_url is not None
+    columns = {"exposures": "post_id", "behaviours": "post_id, kind"}[table]
+    with psycopg.connect(site.settings.database_url.get_secret_value()) as connection:
+        return connection.execute(f"SELECT {columns} FROM {table} WHERE user_id = %s", [user_id]).fetchall()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_feed_fits_its_screen(
+    site: Site, browser: Browser, size: ViewportSize, scheme: Scheme, language: str
+) -> None:
+    with _page(browser, size, scheme) as page:
+        page.goto(f"{site.address}/demo?user=person-001&lang={language}")
+
+        assert page.locator(".card").count() == 16
+        assert page.locator(".card .picture img").first.evaluate("img => img.naturalWidth") == 224
+        assert _overflow(page) <= 0
+        expect(page.locator(".simulated")).to_contain_text("simulated" if language == "en" else "模拟")
+        expect(page.locator(".credit")).to_contain_text("OpenMoji")
+
+
+def test_what_comes_into_sight_is_recorded_as_shown(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-002")
+        with page.expect_response("**/demo/exposures"):
+            page.mouse.wheel(0, 300)
+
+        shown = {row[0] for row in _rows(site, "exposures", "person-002")}
+        seen = page.locator(".card[data-shown-at]").evaluate_all("cards => cards.map(card => card.dataset.post)")
+        assert shown == set(seen)
+        assert 0 < len(shown) < 16
+
+
+def test_a_like_turns_the_feed_and_is_named_as_the_reason(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-003&lang=en")
+        before, card = _titles(page), page.locator(".card").nth(1)
+        liked = card.locator("h2").text_content()
+        with page.expect_response("**/demo/strip*"):
+            card.locator("[data-kind=like]").click()
+        expect(card.locator("[data-kind=like]")).to_have_attribute("aria-pressed", "true")
+        with page.expect_response("**/demo/cards*"):
+            page.click("#refresh")
+
+        expect(page.locator(".reason").first).to_contain_text(f"because you liked «{liked}»")
+        assert liked not in _titles(page)
+        assert _titles(page) != before
+        expect(page.locator("#strip li")).to_have_count(1)
+
+
+def test_all_five_behaviours_arrive(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-004")
+        card = page.locator(".card").first
+        for kind in ("like", "favourite", "share", "comment"):
+            with page.expect_response("**/demo/strip*"):
+                card.locator(f".acts [data-kind={kind}]").click()
+        with page.expect_response("**/demo/strip*"):
+            card.locator(".picture").click()
+        expect(page.locator("#closer")).to_be_visible()
+        page.locator("#closer button").click()
+        expect(page.locator("#closer")).to_be_hidden()
+
+        kinds = {row[1] for row in _rows(site, "behaviours", "person-004")}
+        assert kinds == {"click", "like", "favourite", "share", "comment"}
+
+
+def test_load_more_goes_on_without_repeating(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-005")
+        with page.expect_response("**/demo/cards*"):
+            page.click("#more")
+        expect(page.locator(".card")).to_have_count(32)
+
+        posts = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.post)")
+        places = page.locator(".card").evaluate_all("cards => cards.map(card => Number(card.dataset.position))")
+        assert len(set(posts)) == 32
+        assert places == list(range(32))
+
+
+def test_a_category_shows_only_its_posts(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-006&lang=en")
+        page.locator(".chips").get_by_text("Food", exact=True).click()
+
+        assert set(page.locator(".category").all_text_contents()) == {"Food"}
+
+
+def test_a_new_visitor_starts_with_nothing(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo?lang=en")
+        first = page.locator("#cards").get_attribute("data-user")
+        page.get_by_text("New visitor", exact=True).click()
+        page.wait_for_url("**/demo?lang=en")
+
+        assert (first or "").startswith("visitor-")
+        assert page.locator("#cards").get_attribute("data-user") not in (None, first)
+        expect(page.locator("#strip")).to_contain_text("Nothing yet")
+
+
+def test_choosing_a_person_shows_his_feed(site: Site, browser: Browser) -> None:
+    with _page(browser) as page:
+        page.goto(f"{site.address}/demo")
+        page.select_option("#user", "person-007")
+        page.wait_for_url("**user=person-007**")
+
+        assert page.locator("#cards").get_attribute("data-user") == "person-007"
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_admin_page_shows_the_service_to_who_has_the_key(
+    site: Site, browser: Browser, size: ViewportSize, scheme: Scheme
+) -> None:
+    with _page(browser, size, scheme) as page:
+        page.goto(f"{site.address}/admin")
+        assert _overflow(page) <= 0
+        page.fill("#key", ADMIN_KEY)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("h2").first).to_have_text("Generation")
+        page.fill("#user", "person-003")
+        page.get_by_role("button", name="Show").click()
+
+        expect(page.locator("#person")).to_contain_text("Recommendations now")
+        assert page.locator("#person .beside > div:last-child li").count() == 15
+        assert _overflow(page) <= 0
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")

@@ -1,0 +1,145 @@
+"""What the pages answer to requests that no page of ours would send."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, Site
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def http(site: Site) -> Iterator[httpx.Client]:
+    """A client that looks like a page of the service."""
+    with httpx.Client(base_url=site.address, headers={"Origin": site.address}) as http:
+        yield http
+
+
+def _act(user_id: str, post_id: str = "demo-0001") -> dict[str, object]:
+    return {"user_id": user_id, "behaviours": [{"exposure_id": "e", "post_id": post_id, "kind": "like"}]}
+
+
+@pytest.mark.parametrize("path", ["/demo", "/admin"])
+def test_every_page_carries_a_strict_policy_and_is_not_kept(http: httpx.Client, path: str) -> None:
+    headers = http.get(path).headers
+
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_pages_hold_no_inline_script_and_no_foreign_address(http: httpx.Client) -> None:
+    html = http.get("/demo?user=person-001").text
+
+    assert re.findall(r"<script(?![^>]*src=)", html) == []
+    assert re.findall(r'\son\w+=|style="', html) == []
+    assert re.findall(r'(?:src|href)="https?://(?!creativecommons\.org|openmoji\.org)', html) == []
+
+
+def test_the_demo_session_cannot_be_read_by_scripts_or_used_by_other_sites(http: httpx.Client) -> None:
+    cookie = http.get("/demo").headers["Set-Cookie"].lower()
+
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/demo" in cookie
+
+
+@pytest.mark.parametrize("path", ["/demo/cards", "/demo/strip", "/demo/serving"])
+def test_parts_of_the_feed_need_its_session(site: Site, path: str) -> None:
+    assert httpx.get(site.address + path).status_code == 403
+
+
+def test_the_page_acts_for_simulated_people_and_its_own_visitor_only(http: httpx.Client) -> None:
+    http.get("/demo")
+
+    assert http.post("/demo/behaviours", json=_act("person-009")).status_code == 204
+    assert http.post("/demo/behaviours", json=_act("a-real-user")).status_code == 403
+    assert http.post("/demo/behaviours", json=_act("visitor-of-somebody-else")).status_code == 403
+
+
+def test_another_site_cannot_act_through_the_page(http: httpx.Client) -> None:
+    http.get("/demo")
+
+    foreign = {"Origin": "https://evil.example"}
+    assert http.post("/demo/behaviours", json=_act("person-009"), headers=foreign).status_code == 403
+    assert http.post("/demo/visitor", headers=foreign | FORM, content="lang=en").status_code == 403
+    assert http.post("/admin/sign-in", headers=foreign | FORM, content="key=x").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"user_id": "person-001"},
+        {"user_id": "person-001", "behaviours": [{"exposure_id": "e", "post_id": "p", "kind": "stare"}]},
+        {"user_id": "\u0000", "behaviours": []},
+        {"user_id": "person-001", "behaviours": [{}] * 1000},
+    ],
+)
+def test_a_report_that_no_page_sends_is_refused_without_an_echo(http: httpx.Client, body: dict[str, object]) -> None:
+    http.get("/demo")
+
+    answer = http.post("/demo/behaviours", json=body)
+
+    assert answer.status_code == 422
+    assert "stare" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2froutes.py", "routes.py", "nothing.css", "%00"])
+def test_only_files_of_the_static_folder_are_served(site: Site, name: str) -> None:
+    assert httpx.get(f"{site.address}/pages/static/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["0" * 64, "..%2fpages.key", "A" * 64])
+def test_a_picture_that_is_not_there_is_not_found(http: httpx.Client, name: str) -> None:
+    http.get("/demo")
+
+    assert http.get(f"/demo/pictures/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["user=%00", "user=person-%ff", "user=person-%00", "category=%00", "from=99999999999999999999&cursor=x"]
+)
+def test_strange_queries_are_answered_without_an_error(http: httpx.Client, query: str) -> None:
+    http.get("/demo")
+
+    assert http.get(f"/demo?{query}").status_code < 500
+    assert http.get(f"/demo/cards?{query}").status_code < 500
+
+
+def test_the_admin_page_takes_an_admin_key_only(http: httpx.Client) -> None:
+    refused = http.post("/admin/sign-in", headers=FORM, content=f"key={CLIENT_KEY}")
+    accepted = http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+
+    assert refused.status_code == 403
+    assert "no admin key" in refused.text
+    assert accepted.status_code == 303
+    assert "httponly" in accepted.headers["Set-Cookie"].lower()
+    assert "Counts" in http.get("/admin").text
+
+
+@pytest.mark.parametrize("path", ["/admin/pictures/" + "0" * 64, "/admin/generations/x/report.png"])
+def test_admin_files_need_the_session(site: Site, path: str) -> None:
+    assert httpx.get(site.address + path).status_code == 403
+
+
+@pytest.mark.parametrize("user_id", ["%3Cscript%3Ealert(1)%3C%2Fscript%3E", "%00", "%F0%9F%8D%9C" * 60, "a" * 4000])
+def test_a_strange_user_id_is_shown_as_text(http: httpx.Client, user_id: str) -> None:
+    http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+
+    answer = http.get(f"/admin?user={user_id}")
+
+    assert answer.status_code < 500
+    assert "<script>" not in answer.text
+
+
+def test_guessing_the_admin_key_is_slowed_down(http: httpx.Client) -> None:
+    answers = [http.post("/admin/sign-in", headers=FORM, content=f"key=guess{number}") for number in range(7)]
+
+    assert [answer.status_code for answer in answers][-1] == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
