@@ -1,4 +1,4 @@
-"""What people type -> fields of a form and user ids. Browsers send `application/x-www-form-urlencoded`, nothing else."""
+"""What people type -> form fields and user ids. Browsers send `application/x-www-form-urlencoded`, nothing else."""
 
 from __future__ import annotations
 
