@@ -26,6 +26,12 @@ class PostTokens:
     def __len__(self) -> int:
         return len(self.has_picture)
 
+    def at(self, rows: Tensor, words: int) -> PostTokens:
+        """The posts at `rows` (some,), their titles cut to `words` tokens."""
+        return PostTokens(
+            self.picture[rows], self.has_picture[rows], self.title[rows, :words], self.title_mask[rows, :words]
+        )
+
 
 @dataclass(frozen=True)
 class History:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from models.batch import PostTokens
 from models.sizes import Modality, NetworkSizes
 
+SHORT_TITLE = 10  # tokens
+
 
 class FeatureExtraction(nn.Module):
     """A transformer over [summary, picture cells, title words] of one post, like ImageBERT (arXiv 2001.07966).
@@ -43,7 +45,20 @@ class FeatureExtraction(nn.Module):
             nn.init.zeros_(head.bias)
 
     def forward(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
-        """Semantic vectors (posts, semantic_width) of unit length, and content qualities (posts,)."""
+        """Semantic vectors (posts, semantic_width) of unit length, and content qualities (posts,).
+
+        Most titles are short; the few long ones go through apart, so that the others need not be padded to them.
+        """
+        is_long = posts.title_mask[:, SHORT_TITLE:].any(dim=1)
+        long, short = is_long.nonzero().squeeze(1), (~is_long).nonzero().squeeze(1)
+        if not len(long) or not len(short):
+            return self._joint(posts)
+        parts = [self._joint(posts.at(short, SHORT_TITLE)), self._joint(posts.at(long, posts.title.shape[1]))]
+        place = torch.cat([short, long]).argsort()
+        return torch.cat([part[0] for part in parts])[place], torch.cat([part[1] for part in parts])[place]
+
+    def _joint(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
+        """The same for posts that all go through the transformer together."""
         picture, title = posts.picture.float(), posts.title.float()
         has_picture, title_mask = self._seen(posts)
         start = self._start(picture, has_picture, title, title_mask)

@@ -57,20 +57,24 @@ class CandidateView:
         rows = self._reachable(references, np.flatnonzero(passing & self.alive), wanted=count)
         if not len(rows) or not len(references):
             return Matches(rows[:0], np.zeros(0, np.float32), rows[:0], np.zeros(0, np.float32))
-        vectors = self.vectors if len(rows) == len(self.vectors) else self.vectors[rows]
-        cosine = vectors @ references.T  # (rows, references)
-        part = self.tau * cosine + log_weights
-        best = part.argmax(axis=1)
-        highest = part[np.arange(len(rows)), best]
-        scores = highest + np.log(np.exp(part - highest[:, None]).sum(axis=1)) + self.quality[rows]
+        cosine = self._vectors_at(rows) @ torch.from_numpy(references).T  # (rows, references)
+        part = self.tau * cosine + torch.from_numpy(log_weights)
+        scores = np.asarray(torch.logsumexp(part, dim=1)) + self.quality[rows]
         order = _best_first(scores, count)
-        return Matches(rows[order], scores[order], best[order], cosine[order, best[order]])
+        best = part[torch.from_numpy(order)].argmax(dim=1)
+        similarity = cosine[torch.from_numpy(order), best]
+        return Matches(rows[order], scores[order], np.asarray(best), np.asarray(similarity))
+
+    def _vectors_at(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        """Vectors (rows, width), without a copy when these are all."""
+        vectors = torch.from_numpy(self.vectors)
+        return vectors if len(rows) == len(vectors) else vectors[torch.from_numpy(rows)]
 
     def _reachable(self, references: Float32, rows: NDArray[np.int64], *, wanted: int) -> NDArray[np.int64]:
         """The rows worth an exact score: all of them when few, else those that the index finds near a reference."""
         if len(rows) <= EXACT_POSTS:
             return rows
-        queries = np.concatenate([self.tau * references, np.ones((len(references), 1), np.float32)], axis=1)
+        queries = np.concatenate([np.float32(self.tau) * references, np.ones((len(references), 1), np.float32)], axis=1)
         depth = DEPTH if 2 * len(rows) > len(self.vectors) else DEPTH_FILTERED
         near = near_rows(self.index, queries, depth=max(depth, wanted))
         fresh = np.arange(self.indexed, len(self.vectors))
@@ -98,9 +102,9 @@ class CandidateView:
         return np.asarray(ranked.numpy())
 
     @cached_property
-    def tau(self) -> np.float32:
+    def tau(self) -> float:
         """Sharpness of the match."""
-        return np.float32(self.network.matching.tau.item())
+        return self.network.matching.tau.item()
 
     @cached_property
     def popular_rows(self) -> NDArray[np.int64]:

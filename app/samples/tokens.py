@@ -78,7 +78,8 @@ class TokenSource:
     def _picture_tokens(self, hashes: set[str]) -> dict[str, NDArray[np.float16]]:
         """Tokens by picture hash."""
         prefix = f"{self._names[0]}:"
-        known = self._cache.get((prefix + one for one in hashes), self._picture_backbone.width) if hashes else {}
+        width = picture_backbone(self._names[0]).width
+        known = self._cache.get((prefix + one for one in hashes), width)
         found = {key.removeprefix(prefix): value for key, value in known.items()}
         missing = sorted(hashes - found.keys())
         for at in range(0, len(missing), PICTURES_AT_ONCE):
@@ -106,7 +107,7 @@ class TokenSource:
             title: f"{self._names[1]}:{hashlib.sha256(title.encode('utf-8', 'replace')).hexdigest()}"
             for title in titles
         }
-        known = self._cache.get(keys.values(), self._title_backbone.width)
+        known = self._cache.get(keys.values(), title_backbone(self._names[1]).width)
         missing = {title: self._title_backbone.tokens(title) for title in titles if keys[title] not in known}
         if missing:
             self._cache.put({keys[title]: value for title, value in missing.items()})

@@ -231,9 +231,12 @@ def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:
 
 def _fit(network: Cascade, engine: SyncEngine, cycle: Cycle, *, plan: TrainingPlan, collator: Collator) -> Fit:
     """The run, with the steps it is expected to take."""
-    since = Watermark(cycle.arrived_since) if cycle.arrived_since else None
-    samples = count_exposures(engine, since=since, until=cycle.watermark) * (1 - plan.held_out_share)
-    return Fit(network, collator, plan, steps_of_epoch=max(1, round(samples / plan.batch_samples)))
+    samples: float = count_exposures(engine, since=None, until=cycle.watermark)
+    if cycle.arrived_since is not None:  # what is new, what was held out the last time, and the replayed
+        new = count_exposures(engine, since=Watermark(cycle.arrived_since), until=cycle.watermark)
+        samples = min(samples, new + samples * (plan.held_out_share + plan.replay_share))
+    steps = samples * (1 - plan.held_out_share) / plan.batch_samples
+    return Fit(network, collator, plan, steps_of_epoch=max(1, round(steps)))
 
 
 def _batches(engine: SyncEngine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int], Iterator[list[Sample]]]:

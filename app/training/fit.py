@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,7 @@ class Fit:
                 if step % self._plan.checkpoint_steps == 0:
                     here = Place(epoch, step, number)
                     save_checkpoint(checkpoint, here, network=self.network, optimiser=self._optimiser)
+                    _give_back_memory()
         self.network.eval()
 
     def _step(self, samples: Sequence[Sample], step: int, learning_rate: float) -> StepReport:
@@ -109,6 +111,13 @@ class Fit:
             behaviour_loss=found.behaviour.item(),
             serving_loss=found.serving.item(),
         )
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system: batches of ever new shapes leave the allocator full of holes (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _schedule(step: int, warmup: int, steps: int) -> float:

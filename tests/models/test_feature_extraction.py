@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.batch import PostTokens
 from models.feature_extraction import mean_word
 from models.sizes import Modality
 from tests.models.tensors import random_posts, small_sizes, trained_a_little
@@ -110,3 +111,20 @@ def test_a_single_post_can_be_whitened():
     network.feature_extraction.whiten(random_posts(1))
 
     assert network.encode(random_posts(3))[0].isfinite().all()
+
+
+def test_long_titles_beside_short_ones_change_nothing():
+    torch.manual_seed(2)
+    network = trained_a_little(small_sizes(title_words=24))
+    lengths = torch.tensor([2, 14, 3, 24, 10, 11])
+    mask = torch.arange(24) < lengths[:, None]
+    posts = PostTokens(
+        torch.randn(6, 9, 12), torch.ones(6, dtype=torch.bool), torch.randn(6, 24, 10) * mask[..., None], mask
+    )
+
+    together, quality = network.encode(posts)
+
+    for row in range(6):
+        alone, worth = network.encode(posts.at(torch.tensor([row]), 24))
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
+        assert torch.allclose(quality[row], worth[0], atol=1e-5)
