@@ -39,6 +39,7 @@ from app.storage.stores import Stores, open_stores
 VERSION = "1"  # of the API
 GRACE_SECONDS = 10  # for requests under way when the service is stopped
 KEEP_ALIVE_SECONDS = 30
+THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for each other longer than they compute
 RESTART_SECONDS = 1.0
 
 # `/posts/{id}/picture` and `/similar` before `/posts/{id}`: ids may contain slashes.
@@ -105,7 +106,7 @@ async def _follow(candidates: ServingCandidates) -> None:
 def serve(settings: Settings) -> int:
     """Run the API until SIGTERM or Ctrl-C. Raises Unavailable when the port or a store cannot be used."""
     write_log_lines(settings.log_level)
-    use_threads(settings.threads)
+    use_threads(THREADS_OF_A_REQUEST)
     with contextlib.closing(_listen(settings.host, settings.port)) as listener:
         config = uvicorn.Config("", log_config=None)  # only for its choice of the event loop
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
