@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -30,21 +32,30 @@ async def export_to(stores: Stores, folder: Path, progress: Progress = silent) -
     began = time.monotonic()
     # Batch work may take its time over a statement; requests of the API may not.
     database = async_engine(stores.addresses.database_url, statement_timeout_seconds=None, pool_size=1)
+    report = ExportReport(folder)
     try:
-        _make_empty(folder)
+        with _disk_trouble_told(folder):
+            _make_empty(folder)
+        # Inside the snapshot, lest its transaction takes the disk's errors for those of the connection.
         async with snapshot(database) as moment:
-            report = ExportReport(folder)
-            await _posts(moment, stores.pictures, report, progress)
-            await _users(moment, report, progress)
-            await _exposures(moment, report, progress)
-            await _behaviours(moment, report, progress)
-    except OSError as problem:
-        hint = "make room or name a folder on another disk, then export again"
-        raise Unavailable(f"cannot write in {folder}: {problem.strerror}; {hint}") from None
+            with _disk_trouble_told(folder):
+                await _posts(moment, stores.pictures, report, progress)
+                await _users(moment, report, progress)
+                await _exposures(moment, report, progress)
+                await _behaviours(moment, report, progress)
     finally:
         await database.dispose()
     report.seconds = time.monotonic() - began
     return report
+
+
+@contextmanager
+def _disk_trouble_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        hint = "make room or name a folder on another disk, then export again"
+        raise Unavailable(f"cannot write in {folder}: {problem.strerror}; {hint}") from None
 
 
 def _make_empty(folder: Path) -> None:
