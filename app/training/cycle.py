@@ -52,6 +52,7 @@ class Cycle:
     arrived_until: datetime
     held_out_since: datetime | None  # showings since this moment are held out for evaluation
     plan: dict[str, Any]
+    network: dict[str, Any]  # its sizes
 
     @property
     def watermark(self) -> Watermark:
@@ -67,7 +68,7 @@ async def run_cycle(
     folder = stores.settings.home / "training"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = start_sizes(**sizes)
-    cycle = _resumed(folder, plan) or _begun(stores, engine, folder, plan=plan, sizes=wanted)
+    cycle = _resumed(stores, folder, plan=plan, sizes=wanted) or _begun(stores, engine, folder, plan=plan, sizes=wanted)
     catalogue = await _catalogue(stores)
     start = start_network(wanted, catalogue.contents, home=stores.settings.home, seed=plan.seed)
     table = catalogue.table(wanted, stores.settings.home)
@@ -110,6 +111,7 @@ async def evaluate_serving(stores: Stores, engine: SyncEngine, plan: TrainingPla
         arrived_until=current_watermark(engine).arrived_until,
         held_out_since=_split(engine, plan, held_out),
         plan=plan.as_json(),
+        network=asdict(network.sizes),
     )
     catalogue = await _catalogue(stores)
     start = start_network(network.sizes, catalogue.contents, home=stores.settings.home, seed=plan.seed)
@@ -176,6 +178,7 @@ def _begun(stores: Stores, engine: SyncEngine, folder: Path, *, plan: TrainingPl
         arrived_until=watermark.arrived_until,
         held_out_since=_split(engine, plan, held_out),
         plan=plan.as_json(),
+        network=asdict(sizes),
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
     building = folder / f".{CYCLE}"
@@ -190,13 +193,15 @@ def _split(engine: SyncEngine, plan: TrainingPlan, held_out: str | None) -> date
     return max(split, datetime.fromisoformat(held_out)) if split and held_out else split
 
 
-def _resumed(folder: Path, plan: TrainingPlan) -> Cycle | None:
-    """The cycle that a killed trainer had begun, if it was of the same plan."""
+def _resumed(stores: Stores, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle | None:
+    """The cycle that a killed trainer had begun, if it was of the same plan and its base is still there."""
     try:
         values = json.loads((folder / CYCLE).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    if values["plan"] != json.loads(json.dumps(plan.as_json())):
+    choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
+    bases = (None, *GenerationFolder(stores.settings.generations).ids())
+    if {name: values.get(name) for name in choices} != choices or values["base"] not in bases:
         return None
     moments = ("arrived_since", "shown_since", "arrived_until", "held_out_since")
     return Cycle(**values | {name: datetime.fromisoformat(values[name]) if values[name] else None for name in moments})

@@ -20,7 +20,6 @@ from models.cascade import Cascade
 from models.loss import losses
 
 LONGEST_GRADIENT = 1.0
-SMOOTHING = 0.95  # of the shown loss and rate
 
 Batches = Callable[[int], Iterator[Sequence[Sample]]]  # epoch -> its batches, the same at every call
 

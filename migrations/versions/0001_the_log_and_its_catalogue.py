@@ -107,16 +107,8 @@ def upgrade() -> None:
             created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             revoked_at timestamptz
         )""")
-    # How far the trainer has read: events that had arrived, and showings up to the start of the held-out slice.
-    op.execute("""
-        CREATE TABLE training_checkpoints (
-            generation text PRIMARY KEY,
-            arrived_until timestamptz NOT NULL,
-            shown_until timestamptz NOT NULL,
-            created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-        )""")
 
 
 def downgrade() -> None:
-    tables = "training_checkpoints, api_keys, jobs, peers, behaviours, exposures, user_traits, users, posts"
+    tables = "api_keys, jobs, peers, behaviours, exposures, user_traits, users, posts"
     op.execute(f"DROP TABLE {tables}")
