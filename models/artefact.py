@@ -17,9 +17,12 @@ WEIGHTS, SIZES = "network.safetensors", "network.json"
 
 
 def save_network(network: Cascade, folder: Path) -> None:
-    """Write weights and sizes into an existing folder; the caller moves the finished folder into place."""
+    """Write weights and sizes into an existing folder; the caller moves the finished one into place. Raises OSError."""
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
+    try:
+        save_file(state, folder / WEIGHTS)
+    except SafetensorError as error:
+        raise OSError(f"{WEIGHTS} could not be written") from error
     (folder / SIZES).write_text(json.dumps(asdict(network.sizes), indent=2) + "\n")
 
 

@@ -154,7 +154,7 @@ class GenerationFolder:
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
             raise Unavailable(
-                f"the generation could not be written: {error.strerror}; free space in {self._folder}"
+                f"the generation could not be written: {error.strerror or error}; free space in {self._folder}"
             ) from error
         return generation
 

@@ -29,8 +29,11 @@ def build_index(items: NDArray[np.float32]) -> Index:
 
 
 def write_index(index: Index, file: Path) -> None:
-    """Write the index; the caller moves the finished folder into place."""
-    faiss.write_index(index, str(file))
+    """Write the index; the caller moves the finished folder into place. Raises OSError."""
+    try:
+        faiss.write_index(index, str(file))
+    except RuntimeError as error:
+        raise OSError(f"{file.name} could not be written") from error
 
 
 def read_index(file: Path) -> Index:
