@@ -76,6 +76,7 @@ class _LinesFile:
         self.rows_done = 0
 
     def add(self, line: bytes) -> None:
+        """Write one line."""
         self._bytes_done += self._output.write(line + b"\n")
         self.rows_done += 1
         if self.rows_done % ROWS_PER_PROGRESS == 0:

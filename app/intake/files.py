@@ -111,20 +111,24 @@ class _Import:
             self.report.rejects_files[kind] = rejects.path
 
     async def save_posts(self, lines: list[PostLine], *, folder: Path) -> list[ItemStatus]:
+        """Commit a chunk of posts with the pictures beside their file."""
         rows = await asyncio.to_thread(lambda: [row_with_picture(self.stores, line, folder) for line in lines])
         self.report.pictures.update(row.picture_status for row in rows if row.picture_status is not None)
         return await save_rows(self.stores, rows)
 
     async def save_users(self, lines: list[UserLine]) -> list[ItemStatus]:
+        """Commit a chunk of users."""
         return await save_users(self.stores, lines)
 
     async def save_exposures(self, lines: list[ExposureLine]) -> list[ItemStatus]:
+        """Commit a chunk of exposures with their behaviours, which count apart."""
         recorded = await record_exposures(self.stores, lines)
         self.report.behaviours.accepted += recorded.acts_accepted
         self.report.behaviours.duplicate += recorded.acts_duplicate
         return await self._grow(recorded)
 
     async def save_behaviours(self, lines: list[BehaviourLine]) -> list[ItemStatus]:
+        """Commit a chunk of behaviours that came by themselves."""
         return await self._grow(await record_behaviours(self.stores, lines))
 
     async def _grow(self, recorded: Recorded) -> list[ItemStatus]:

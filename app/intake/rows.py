@@ -73,6 +73,7 @@ class _Lines:
             yield line.decode("utf-8", "surrogateescape")
 
     def take(self) -> bytes:
+        """The lines given out since the last time, as they stand in the file."""
         given, self._given = self._given, []
         return b"".join(given).rstrip(b"\r\n")
 
