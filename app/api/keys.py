@@ -56,8 +56,12 @@ class _Looked:
 class KeyRing:
     """The keys as last seen in the table; while PostgreSQL is away those known are still good."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(
+        self, stores: Stores, *, fresh_seconds: float = FRESH_SECONDS, kept_at_most: int = KEPT_AT_MOST
+    ) -> None:
         self._database = stores.database
+        self._fresh_seconds = fresh_seconds
+        self._kept_at_most = kept_at_most
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
         self._flights: Flights[ApiKey | None] = Flights(
             patience_seconds=1.0, probe_patience_seconds=0.25, pause_seconds=1.0
@@ -89,9 +93,9 @@ class KeyRing:
         return self._note(digest, key)
 
     def _note(self, digest: str, key: ApiKey | None) -> _Looked:
-        looked = self._looked[digest] = _Looked(key, time.monotonic() + FRESH_SECONDS)
+        looked = self._looked[digest] = _Looked(key, time.monotonic() + self._fresh_seconds)
         self._looked.move_to_end(digest)
-        if len(self._looked) > KEPT_AT_MOST:
+        if len(self._looked) > self._kept_at_most:
             self._forget_one()
         return looked
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -112,7 +113,9 @@ async def on_tuwen_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TuwenError)
     kind = next((kind for known, kind in OF_ERRORS.items() if isinstance(error, known)), UNEXPECTED)
     if kind.status >= 500:
-        logger.error("%s %s: %s", request.method, route_path(request.scope), error.message, exc_info=error)
+        # A store that is away says the same with every request: its traceback would fill the log.
+        told = None if isinstance(error, Unavailable) else error
+        logger.error("%s %s: %s", request.method, route_path(request.scope), error.message, exc_info=told)
     if kind is UNEXPECTED:
         return problem(UNEXPECTED, "the log of the service has the details under this request id")
     headers: dict[str, str] = {}
@@ -134,8 +137,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     kind = OF_STATUSES.get(error.status_code)
     if kind is None:
         kind = ProblemKind(error.status_code, "http", HTTPStatus(error.status_code).phrase)
-    detail = "openapi.json lists what there is" if error.status_code in (404, 405) else str(error.detail)
-    return problem(kind, detail, headers=error.headers)
+    if error.status_code not in (404, 405):
+        return problem(kind, str(error.detail), headers=error.headers)
+    headers = {"Allow": ", ".join(_allowed_methods(request))} if error.status_code == 405 else {}
+    return problem(kind, "GET /openapi.json lists what there is", headers=headers)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
@@ -161,6 +166,12 @@ def described(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 def route_path(scope: Mapping[str, Any]) -> str:
     """The template of the path, e.g. `/posts/{post_id}`; what was asked for stays out of logs and metrics."""
     return str(getattr(scope.get("route"), "path_format", "unmatched"))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all routes of the path; the router knows those of the first only."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    return sorted({one for route in routes if route.path_regex.match(request.url.path) for one in route.methods})
 
 
 def _location(error: Mapping[str, Any]) -> str:

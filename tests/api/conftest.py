@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import make_url
 
 from app.api.state import STATE, ApiState
 from app.candidates.reindex import run_reindex
@@ -56,6 +58,18 @@ async def caller(app: FastAPI, secrets: dict[Role, str]) -> AsyncIterator[Caller
     yield clients.__getitem__
     for one in clients.values():
         await one.aclose()
+
+
+@pytest.fixture
+def cut_off(server: psycopg.Connection, database_url: str) -> Callable[[], None]:
+    """Lets PostgreSQL refuse this test's database from the call on."""
+
+    def refuse() -> None:
+        name = make_url(database_url).database
+        server.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    return refuse
 
 
 @pytest.fixture
