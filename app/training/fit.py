@@ -20,6 +20,7 @@ from models.cascade import Cascade
 from models.loss import losses
 
 LONGEST_GRADIENT = 1.0
+GIVE_BACK_STEPS = 5  # between two times at which freed memory goes back to the system
 
 Batches = Callable[[int], Iterator[Sequence[Sample]]]  # epoch -> its batches, the same at every call
 
@@ -86,6 +87,7 @@ class Fit:
                 if step % self._plan.checkpoint_steps == 0:
                     here = Place(epoch, step, number)
                     save_checkpoint(checkpoint, here, network=self.network, optimiser=self._optimiser)
+                if step % GIVE_BACK_STEPS == 0:
                     _give_back_memory()
         self.network.eval()
 
