@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -69,21 +70,35 @@ def derived_id(*parts: str) -> str:
     return "derived-" + blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def exposure_of(record: ExposureRecord, received_at: datetime) -> Exposure:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a batch arrived, and up to what time a clock that is a little ahead is believed."""
+
+    at: datetime  # UTC, aware
+    latest: datetime
+
+    @classmethod
+    def now(cls) -> Arrival:
+        """This moment's."""
+        at = datetime.now(UTC)
+        return cls(at, at + CLOCK_TOLERANCE)
+
+
+def exposure_of(record: ExposureRecord, arrival: Arrival) -> Exposure:
     """The exposure of a record. Its id is derived from the time it states, so a clamped event is still found again."""
     user_id, post_id, shown_at = record.user_id, record.post_id, record.shown_at
     return Exposure(
         record.exposure_id or derived_id(user_id, post_id, shown_at.isoformat()),
         user_id,
         post_id,
-        _plausible(shown_at, received_at),
+        _plausible(shown_at, arrival),
         record.position,
         record.scene or None,
         record.recommendation_id,
     )
 
 
-def acts_of(record: ExposureRecord, exposure: Exposure, received_at: datetime) -> list[Behaviour]:
+def acts_of(record: ExposureRecord, exposure: Exposure, arrival: Arrival) -> list[Behaviour]:
     """The behaviours that came inside an exposure's record."""
     return [
         Behaviour(
@@ -92,42 +107,42 @@ def acts_of(record: ExposureRecord, exposure: Exposure, received_at: datetime) -
             exposure.user_id,
             exposure.post_id,
             _KINDS[act.kind],
-            _plausible(act.at, received_at),
+            _plausible(act.at, arrival),
             exposure.exposure_id,
         )
         for act in record.behaviours
     ]
 
 
-def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], received_at: datetime) -> Behaviour:
+def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], arrival: Arrival) -> Behaviour:
     """The behaviour of a record that came by itself; `owner` is whose act on which post it is."""
-    stated_at = record.at or received_at
+    stated_at = record.at or arrival.at
     user_id, post_id = owner
     return Behaviour(
         record.behaviour_id or _behaviour_id(user_id, post_id, record.kind, stated_at, record.exposure_id),
         user_id,
         post_id,
         _KINDS[record.kind],
-        _plausible(stated_at, received_at),
+        _plausible(stated_at, arrival),
         record.exposure_id,
     )
 
 
-def exposure_note(record: ExposureRecord, received_at: datetime) -> str | None:
+def exposure_note(record: ExposureRecord, arrival: Arrival) -> str | None:
     """What was changed about an exposure or its behaviours, if anything."""
-    latest = received_at + CLOCK_TOLERANCE
-    late = record.shown_at > latest or any(act.at > latest for act in record.behaviours)
+    latest = arrival.latest
+    late = record.shown_at > latest or (record.behaviours and any(act.at > latest for act in record.behaviours))
     return CLAMPED if late else None
 
 
-def behaviour_note(record: BehaviourRecord, received_at: datetime) -> str | None:
+def behaviour_note(record: BehaviourRecord, arrival: Arrival) -> str | None:
     """What was changed about a behaviour, if anything."""
-    return CLAMPED if record.at is not None and record.at > received_at + CLOCK_TOLERANCE else None
+    return CLAMPED if record.at is not None and record.at > arrival.latest else None
 
 
 def _behaviour_id(user_id: str, post_id: str, kind: str, at: datetime, exposure_id: str | None) -> str:
     return derived_id(user_id, post_id, kind, at.isoformat(), exposure_id or "")
 
 
-def _plausible(moment: datetime, received_at: datetime) -> datetime:
-    return moment if moment <= received_at + CLOCK_TOLERANCE else received_at
+def _plausible(moment: datetime, arrival: Arrival) -> datetime:
+    return moment if moment <= arrival.latest else arrival.at

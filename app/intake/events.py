@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from app.domain import Behaviour, Exposure
 from app.intake.event_records import (
+    Arrival,
     BehaviourRecord,
     ExposureRecord,
     acts_of,
@@ -54,8 +54,8 @@ async def save_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) ->
 
 async def record_exposures(stores: Stores, records: Sequence[ExposureRecord]) -> Recorded:
     """Commit a batch of exposures with their behaviours; of several with one id the first counts."""
-    received_at = datetime.now(UTC)
-    exposures = [exposure_of(record, received_at) for record in records]
+    arrival = Arrival.now()
+    exposures = [exposure_of(record, arrival) for record in records]
     async with log_batch(stores.database) as batch:
         known = await batch.known_posts({one.post_id for one in exposures})
         new, owners = await _add_exposures(batch, [one for one in exposures if one.post_id in known])
@@ -63,14 +63,14 @@ async def record_exposures(stores: Stores, records: Sequence[ExposureRecord]) ->
             act
             for record, one in zip(records, exposures, strict=True)
             if record.behaviours and owners.get(one.exposure_id) == (one.user_id, one.post_id)
-            for act in acts_of(record, one, received_at)
+            for act in acts_of(record, one, arrival)
         )
         new_acts = await batch.add_behaviours(list(acts.values()))
         # A known exposure with new behaviours is news too.
         news = new | {str(acts[act_id].exposure_id) for act_id in new_acts}
         user_ids = {owners[exposure_id][0] for exposure_id in news}
         await batch.add_users(user_ids)
-    statuses = _exposure_statuses(records, exposures, known=known, owners=owners, news=set(news), at=received_at)
+    statuses = _exposure_statuses(records, exposures, known=known, owners=owners, news=set(news), arrival=arrival)
     return Recorded(statuses, user_ids, len(new_acts), len(acts) - len(new_acts))
 
 
@@ -93,7 +93,7 @@ def _exposure_statuses(
     known: frozenset[str],
     owners: Mapping[str, Owner],
     news: set[str],
-    at: datetime,
+    arrival: Arrival,
 ) -> list[ItemStatus]:
     statuses = []
     for index, (record, one) in enumerate(zip(records, exposures, strict=True)):
@@ -103,7 +103,7 @@ def _exposure_statuses(
             status = ItemStatus(index, one.exposure_id, REJECTED, OTHER_EXPOSURE)
         elif one.exposure_id in news:
             news.discard(one.exposure_id)  # the next one of this id is a duplicate
-            status = ItemStatus(index, one.exposure_id, ACCEPTED, exposure_note(record, at))
+            status = ItemStatus(index, one.exposure_id, ACCEPTED, exposure_note(record, arrival))
         else:
             status = ItemStatus(index, one.exposure_id, DUPLICATE)
         statuses.append(status)
@@ -112,20 +112,20 @@ def _exposure_statuses(
 
 async def record_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) -> Recorded:
     """Commit a batch of behaviours that came by themselves, before or after the exposure they name."""
-    received_at = datetime.now(UTC)
+    arrival = Arrival.now()
     async with log_batch(stores.database) as batch:
         owners = await batch.owners({record.exposure_id for record in records if record.exposure_id is not None})
-        found = [_attributed(record, owners.get(record.exposure_id or ""), received_at) for record in records]
+        found = [_attributed(record, owners.get(record.exposure_id or ""), arrival) for record in records]
         known = await batch.known_posts({one.post_id for one in found if isinstance(one, Behaviour)})
         acts = _first_of_each_id(one for one in found if isinstance(one, Behaviour) and one.post_id in known)
         new = await batch.add_behaviours(list(acts.values()))
         user_ids = {acts[act_id].user_id for act_id in new}
         await batch.add_users(user_ids)
-    statuses = _behaviour_statuses(records, found, known=known, news=set(new), at=received_at)
+    statuses = _behaviour_statuses(records, found, known=known, news=set(new), arrival=arrival)
     return Recorded(statuses, user_ids, 0, 0)
 
 
-def _attributed(record: BehaviourRecord, owner: Owner | None, at: datetime) -> Behaviour | str:
+def _attributed(record: BehaviourRecord, owner: Owner | None, arrival: Arrival) -> Behaviour | str:
     """The behaviour with its user and post, or why it cannot have them."""
     if owner is None:
         if record.user_id is None or record.post_id is None:
@@ -133,7 +133,7 @@ def _attributed(record: BehaviourRecord, owner: Owner | None, at: datetime) -> B
         owner = (record.user_id, record.post_id)
     elif (record.user_id or owner[0], record.post_id or owner[1]) != owner:
         return OTHER_EXPOSURE
-    return behaviour_of(record, owner, at)
+    return behaviour_of(record, owner, arrival)
 
 
 def _behaviour_statuses(
@@ -142,7 +142,7 @@ def _behaviour_statuses(
     *,
     known: frozenset[str],
     news: set[str],
-    at: datetime,
+    arrival: Arrival,
 ) -> list[ItemStatus]:
     statuses = []
     for index, (record, one) in enumerate(zip(records, found, strict=True)):
@@ -152,7 +152,7 @@ def _behaviour_statuses(
             status = ItemStatus(index, one.behaviour_id, REJECTED, UNKNOWN_POST)
         elif one.behaviour_id in news:
             news.discard(one.behaviour_id)
-            status = ItemStatus(index, one.behaviour_id, ACCEPTED, behaviour_note(record, at))
+            status = ItemStatus(index, one.behaviour_id, ACCEPTED, behaviour_note(record, arrival))
         else:
             status = ItemStatus(index, one.behaviour_id, DUPLICATE)
         statuses.append(status)

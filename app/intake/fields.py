@@ -104,10 +104,10 @@ def _bad(message: str) -> PydanticCustomError:
     return PydanticCustomError("unusable", message)
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARACTERS, pattern=r"^\P{Cc}+$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 # Empty stands for "not given": spreadsheets and many clients write it so.
-Word = Annotated[str, StringConstraints(max_length=WORD_CHARACTERS, pattern=r"^\P{Cc}*$")]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=WORD_CHARACTERS, pattern=r"^\P{Cc}+$")]
+Word = Annotated[str, StringConstraints(max_length=WORD_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=WORD_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Title = Annotated[
     str, StringConstraints(min_length=1, max_length=TITLE_CHARACTERS, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
 ]

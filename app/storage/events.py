@@ -22,7 +22,9 @@ from app.storage.postgres import transaction
 LOG_LOCK = 0x7475_7765_6E01
 
 SHARE_LOG = text("SELECT pg_advisory_xact_lock_shared(:lock)").bindparams(lock=LOG_LOCK)
-_KNOWN_POSTS = text("SELECT post_id FROM posts WHERE post_id = ANY(:ids)")
+# Ids come back as one text, one a line, since no id holds a line break: thousands of rows would cost more to
+# fetch than to write.
+_KNOWN_POSTS = text(r"SELECT string_agg(post_id, E'\n') FROM posts WHERE post_id = ANY(:ids)")
 _OWNERS = text("SELECT exposure_id, user_id, post_id FROM exposures WHERE exposure_id = ANY(:ids)")
 _ADD_USERS = text("""
     INSERT INTO users (user_id)
@@ -30,20 +32,24 @@ _ADD_USERS = text("""
     WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = i.user_id)
     ORDER BY i.user_id COLLATE "C"
     ON CONFLICT DO NOTHING""")
-_ADD_EXPOSURES = text("""
+_ADD_EXPOSURES = text(r"""
+    WITH added AS (
     INSERT INTO exposures (exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id)
     SELECT exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id
     FROM json_to_recordset(CAST(:rows AS json)) AS i (exposure_id text, user_id text, post_id text,
         shown_at timestamptz, position int, scene text, recommendation_id text)
     ORDER BY exposure_id COLLATE "C"
-    ON CONFLICT DO NOTHING RETURNING exposure_id""")
-_ADD_BEHAVIOURS = text("""
+    ON CONFLICT DO NOTHING RETURNING exposure_id)
+    SELECT string_agg(exposure_id, E'\n') FROM added""")
+_ADD_BEHAVIOURS = text(r"""
+    WITH added AS (
     INSERT INTO behaviours (behaviour_id, user_id, post_id, kind, at, exposure_id)
     SELECT behaviour_id, user_id, post_id, kind, at, exposure_id
     FROM json_to_recordset(CAST(:rows AS json)) AS i (behaviour_id text, user_id text, post_id text,
         kind text, at timestamptz, exposure_id text)
     ORDER BY behaviour_id COLLATE "C"
-    ON CONFLICT DO NOTHING RETURNING behaviour_id""")
+    ON CONFLICT DO NOTHING RETURNING behaviour_id)
+    SELECT string_agg(behaviour_id, E'\n') FROM added""")
 
 
 class LogBatch:
@@ -56,8 +62,7 @@ class LogBatch:
         """Those of the posts that were ever sent; a deleted post is still known."""
         if not post_ids:
             return frozenset()
-        rows = await self._connection.scalars(_KNOWN_POSTS, {"ids": list(post_ids)})
-        return frozenset(rows)
+        return _ids(await self._connection.scalar(_KNOWN_POSTS, {"ids": list(post_ids)}))
 
     async def owners(self, exposure_ids: Collection[str]) -> dict[str, tuple[str, str]]:
         """User and post of those of the exposures that are in the log."""
@@ -75,15 +80,17 @@ class LogBatch:
         """Write the exposures that are not there yet and return their ids. Ids in a batch are distinct."""
         if not exposures:
             return frozenset()
-        rows = await self._connection.scalars(_ADD_EXPOSURES, {"rows": orjson.dumps(exposures).decode()})
-        return frozenset(rows)
+        return _ids(await self._connection.scalar(_ADD_EXPOSURES, {"rows": orjson.dumps(exposures).decode()}))
 
     async def add_behaviours(self, behaviours: Sequence[Behaviour]) -> frozenset[str]:
         """Write the behaviours that are not there yet and return their ids. Ids in a batch are distinct."""
         if not behaviours:
             return frozenset()
-        rows = await self._connection.scalars(_ADD_BEHAVIOURS, {"rows": orjson.dumps(behaviours).decode()})
-        return frozenset(rows)
+        return _ids(await self._connection.scalar(_ADD_BEHAVIOURS, {"rows": orjson.dumps(behaviours).decode()}))
+
+
+def _ids(lines: str | None) -> frozenset[str]:
+    return frozenset() if lines is None else frozenset(lines.split("\n"))
 
 
 @asynccontextmanager
