@@ -1,0 +1,101 @@
+"""Generated requests against the OpenAPI document, over a socket: no error of ours, every answer as documented."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import pytest
+import schemathesis
+import uvicorn
+from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.candidates.reindex import run_reindex
+from app.domain import Role
+from app.intake.posts import save_posts
+from app.main import create_app
+from app.settings import Settings
+from app.storage.jobs import JobKind, create_job
+from app.storage.keys import create_key
+from app.storage.stores import open_stores
+from tests.api.conftest import CATALOGUE
+
+CHECKS = [
+    not_a_server_error,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+]
+BOUNDED = hypothesis_settings(
+    max_examples=12,  # of each call and mode
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@asynccontextmanager
+async def listening(settings: Settings, listener: socket.socket) -> AsyncIterator[tuple[FastAPI, str]]:
+    """The service behind a socket, with a small catalogue, and an admin key."""
+    async with open_stores(settings) as stores:
+        await save_posts(stores, CATALOGUE)
+        await run_reindex(stores, requested_by="test")
+        await create_job(stores.database, JobKind.REINDEX, requested_by="test")  # so that none is started
+        secret = (await create_key(stores.database, role=Role.ADMIN, name="test")).secret
+        app = create_app(stores)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: server.serve(sockets=[listener]))
+            yield app, secret
+            server.should_exit = True
+
+
+@pytest.fixture
+def service(settings: Settings) -> Iterator[tuple[FastAPI, str, str]]:
+    """The application, its address and an admin key."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(listening(settings, listener)) as (app, secret),
+    ):
+        yield app, f"http://127.0.0.1:{listener.getsockname()[1]}", secret
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_generated_requests_are_answered_as_documented(service: tuple[FastAPI, str, str], mode: GenerationMode) -> None:
+    app, address, secret = service
+    schema = schemathesis.openapi.from_dict(app.openapi())
+    answered = 0
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @BOUNDED
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: schemathesis.Case) -> None:
+            nonlocal answered
+            answered += 1
+            response = case.call(base_url=address, headers={"Authorization": f"Bearer {secret}"})
+            case.validate_response(response, checks=CHECKS)
+
+        with suppress(Unsatisfiable):  # a call without parameters and body has nothing to get wrong
+            check()
+
+    assert answered > 100
