@@ -57,11 +57,15 @@ async def test_any_text_comes_back_as_it_went_in(stores: Stores):
     assert owners == {text: (text, text) for text in AWKWARD}
 
 
+async def broken_off(stores: Stores) -> None:
+    async with log_batch(stores.database) as batch:
+        await batch.add_exposures([SHOWN])
+        raise ZeroDivisionError
+
+
 async def test_what_fails_half_way_is_not_written_at_all(stores: Stores):
     with pytest.raises(ZeroDivisionError):
-        async with log_batch(stores.database) as batch:
-            await batch.add_exposures([SHOWN])
-            raise ZeroDivisionError
+        await broken_off(stores)
 
     async with log_batch(stores.database) as batch:
         assert await batch.owners(["e1"]) == {}
