@@ -109,7 +109,7 @@ Ready after {seconds:.0f} s.
 
   Feed     {address}/demo     look at it as one of the people, or as a new visitor; like something, refresh
   Admin    {address}/admin    sign in with the admin key
-  API      {address}/docs     or: curl -H "Authorization: Bearer $KEY" "{address}/recommend?user_id=person-001"
+  API      curl -H "Authorization: Bearer $KEY" "{address}/recommend?user_id=person-001"
 
   client key   {keys.client}
   ops key      {keys.ops}

@@ -14,8 +14,8 @@ from demo.titles import ANGLES
 from demo.topics import TOPICS
 
 PEOPLE = 240
-FAVOURITES = 4  # topics a person is after at one time
-FAVOURITE_LASTS_DAYS = (6.0, 25.0)  # a favourite gives way to the next one after so long
+FAVOURITES = 3  # topics a person is after at one time
+FAVOURITE_LASTS_DAYS = (12.0, 40.0)  # a favourite gives way to the next one after so long
 FAVOURITES_AHEAD = 24  # how far the drift is drawn ahead; then it starts over
 OF_ONE_S_KIND_SHARE = 0.6  # favourites that come from the occupation's list
 
@@ -109,8 +109,8 @@ def _person(number: int, dice: random.Random) -> Person:
         city=dice.choice(list(CITIES)),
         occupation=occupation,
         favourites=tuple(_favourite(occupation, dice) for _ in range(FAVOURITES)),
-        angle_taste=tuple(dice.gauss(0, 0.9) for _ in ANGLES),
-        mood_taste=tuple(dice.gauss(0, 0.6) for _ in MOODS),
+        angle_taste=tuple(dice.gauss(0, 0.7) for _ in ANGLES),
+        mood_taste=tuple(dice.gauss(0, 0.5) for _ in MOODS),
         patience=dice.uniform(0.86, 0.97),
         eagerness=dice.gauss(0, 0.3),
     )

@@ -23,9 +23,9 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 # Log-odds of a click on a post that is looked at.
-BASE = -3.3
-FAVOURITE_TOPIC = 2.9
-FAVOURITE_CATEGORY = 0.7  # another topic of a favourite's category
+BASE = -5.0
+FAVOURITE_TOPIC = 5.6
+FAVOURITE_GROUP = 4.8  # another topic of a favourite's group
 OWN_CITY = 0.5
 
 # Chance of each further act after a click that pleased fully, and how long after the click it comes, in seconds.
@@ -71,11 +71,11 @@ class World:
 
     @cached_property
     def _aspects(self) -> tuple[Int, Int, Int, Int, Float]:
-        """Topic, category, angle, mood as codes, and appeal as log-odds: each (posts,)."""
-        categories = sorted({topic.category for topic in TOPICS})
+        """Topic, group, angle, mood as codes, and appeal as log-odds: each (posts,)."""
+        groups = sorted({topic.group for topic in TOPICS})
         return (
             np.array([post.topic for post in self.posts], np.int64),
-            np.array([categories.index(post.subject.category) for post in self.posts], np.int64),
+            np.array([groups.index(post.subject.group) for post in self.posts], np.int64),
             np.array([post.angle for post in self.posts], np.int64),
             np.array([post.mood for post in self.posts], np.int64),
             np.array([post.appeal for post in self.posts], np.float64),
@@ -92,15 +92,15 @@ class World:
 
     def click_chances(self, person: Person, moment: datetime) -> Float:
         """Chance of a click on each post if the person looks at it, (posts,) in [0, 1]."""
-        topics, categories, angles, moods, appeal = self._aspects
+        topics, groups, angles, moods, appeal = self._aspects
         favourite = np.isin(topics, list(person.topics_at(moment, self.began_at)))
-        related = np.isin(categories, np.unique(categories[favourite])) & ~favourite
+        related = np.isin(groups, np.unique(groups[favourite])) & ~favourite
         own_city = np.array([post.city == person.city for post in self.posts])
         log_odds = (
             BASE
             + person.eagerness
             + FAVOURITE_TOPIC * favourite
-            + FAVOURITE_CATEGORY * related
+            + FAVOURITE_GROUP * related
             + OWN_CITY * own_city
             + np.asarray(person.angle_taste)[angles]
             + np.asarray(person.mood_taste)[moods]

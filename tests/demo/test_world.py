@@ -67,8 +67,8 @@ def test_the_title_and_the_picture_each_change_who_clicks(world: World) -> None:
     three = World((post, retitled, repainted), world.people, BEGAN)
     chances = np.stack([three.click_chances(person, WEEK_LATER) for person in three.people])
 
-    assert np.abs(chances[:, 1] - chances[:, 0]).mean() > 0.01
-    assert np.abs(chances[:, 2] - chances[:, 0]).mean() > 0.01
+    assert np.abs(chances[:, 1] - chances[:, 0]).max() > 0.1
+    assert np.abs(chances[:, 2] - chances[:, 0]).max() > 0.1
 
 
 def test_lower_places_are_clicked_less(world: World) -> None:
