@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 
-from app.candidates.generation import GenerationFolder
 from app.console import bar
-from app.errors import BadInput, Unavailable
+from app.errors import BadInput
 from app.intake.files import import_files
 from app.intake.report import FileProgress
 from app.settings import Settings
@@ -21,11 +22,11 @@ from demo.children import child, say
 from demo.files import Beginning, DemoFiles, open_beginning, write_files
 from demo.keys import DemoKeys, demo_keys, keys_path
 from demo.phone import Phone
+from demo.service import Service
 from demo.simulator import EARLIER_FEED, Simulator
 from demo.visits import past_visits
 
-READY_SECONDS = 120.0
-POLL_SECONDS = 0.25
+LOOK_EVERY_SECONDS = 1.0
 RATES_EVERY_SECONDS = 60.0
 VISITS_PER_PERSON = 9.0
 
@@ -38,17 +39,18 @@ async def run_parts(settings: Settings) -> None:
         keys = demo_keys(settings)
         environment = {"TUWEN_HOME": str(settings.home), **keys.environment()}
         logs = settings.home / "logs"
-        beginning = await _catalogue(stores)
+        service = Service(address_of(settings), key=keys.ops)
         async with child("API", ["app.cli", "serve"], log=logs / "api.log", environment=environment) as api:
             watch.create_task(api.watch())
-            await _first_generation(settings, environment)
-            await _wait_until_ready(address_of(settings))
-            async with child(
-                "trainer", ["app.cli", "trainer"], log=logs / "trainer.log", environment=environment
-            ) as trainer:
+            beginning = await _catalogue(stores)
+            await service.wait_for("/health/live")
+            await _first_generation(service, logs / "reindex.log", environment)
+            await service.wait_for("/health/ready")
+            log = logs / "trainer.log"
+            async with child("trainer", ["app.cli", "trainer"], log=log, environment=environment) as trainer:
                 watch.create_task(trainer.watch())
                 _introduce(settings, keys, seconds=time.monotonic() - began)
-                await _people(settings, beginning, keys.client)
+                await _people(settings, beginning, keys, service)
 
 
 def address_of(settings: Settings) -> str:
@@ -77,29 +79,15 @@ async def _catalogue(stores: Stores) -> Beginning:
     return beginning
 
 
-async def _first_generation(settings: Settings, environment: Mapping[str, str]) -> None:
+async def _first_generation(service: Service, log: Path, environment: Mapping[str, str]) -> None:
     """Encode the catalogue with the pretrained start, unless a generation is there already."""
-    if GenerationFolder(settings.generations).current() is not None:
+    serving, _ = await service.generations()
+    if serving is not None:
         return
-    say("  encoding the catalogue with the pretrained start ...")
-    log = settings.home / "logs" / "reindex.log"
+    say("encoding the catalogue with the pretrained start ...")
     async with child("reindex", ["app.cli", "reindex"], log=log, environment=environment) as reindex:
         if await reindex.process.wait() != 0:
             await reindex.watch()
-
-
-async def _wait_until_ready(address: str) -> None:
-    """Raises Unavailable when the API does not become ready."""
-    deadline = time.monotonic() + READY_SECONDS
-    async with httpx.AsyncClient(base_url=address, timeout=5) as http:
-        while time.monotonic() < deadline:
-            try:
-                if (await http.get("/health/ready")).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass  # not listening yet; the task group notices if it has ended
-            await asyncio.sleep(POLL_SECONDS)
-    raise Unavailable(f"the API was not ready after {READY_SECONDS:.0f} s")
 
 
 def _introduce(settings: Settings, keys: DemoKeys, *, seconds: float) -> None:
@@ -127,18 +115,19 @@ Ctrl-C stops everything.
 """)
 
 
-async def _people(settings: Settings, beginning: Beginning, client_key: str) -> None:
+async def _people(settings: Settings, beginning: Beginning, keys: DemoKeys, service: Service) -> None:
     """The past, then the present, and a word when a new generation serves. Runs until cancelled."""
-    phone = Phone(address_of(settings), key=client_key)
+    phone = Phone(address_of(settings), key=keys.client)
     simulator = Simulator(beginning.world, phone)
-    telling = asyncio.create_task(_tell(settings, simulator))
+    telling = asyncio.create_task(_tell(service, simulator))
     try:
         await _replay(DemoFiles(settings.home / "demo"), beginning, simulator)
-        say("  simulated people are live now: a visit every few seconds")
+        say("simulated people are live now: a visit every few seconds")
         await simulator.live(lambda: datetime.now(UTC))
     finally:
         telling.cancel()
         await phone.close()
+        await service.close()
 
 
 async def _replay(files: DemoFiles, beginning: Beginning, simulator: Simulator) -> None:
@@ -159,26 +148,26 @@ async def _replay(files: DemoFiles, beginning: Beginning, simulator: Simulator) 
         await simulator.replay(left, report)
 
 
-async def _tell(settings: Settings, simulator: Simulator) -> None:
+async def _tell(service: Service, simulator: Simulator) -> None:
     """Say when another generation serves, and how well the pages do by the truth that only the simulation knows."""
-    folder = GenerationFolder(settings.generations)
-    serving, began, told = folder.current(), time.monotonic(), time.monotonic()
+    began = told = time.monotonic()
+    serving, origins = await service.generations()
     while True:
-        await asyncio.sleep(POLL_SECONDS)
-        current = folder.current()
-        if current is not None and current != serving:
-            serving = current
-            origin, minutes = folder.manifest(current).origin, (time.monotonic() - began) / 60
-            say(f"\n  generation {current} ({origin}) serves now, {minutes:.1f} min after the start")
-        if time.monotonic() - told > RATES_EVERY_SECONDS:
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        with suppress(httpx.HTTPError):  # whoever watches the API sees it if it is gone
+            current, origins = await service.generations()
+            if current is not None and current != serving:
+                serving, minutes = current, (time.monotonic() - began) / 60
+                say(f"generation {current} ({origins[current]}) serves now, {minutes:.1f} min after the start")
+        if time.monotonic() - told > RATES_EVERY_SECONDS and simulator.rates:
             told = time.monotonic()
-            say("  " + _rates(folder, simulator))
+            say(rates_in_words(simulator.rates, origins))
 
 
-def _rates(folder: GenerationFolder, simulator: Simulator) -> str:
-    """True click rate of the pages of each generation, in words."""
+def rates_in_words(rates: Mapping[str, Sequence[float]], origins: Mapping[str, str]) -> str:
+    """True click rate of the pages of each generation."""
     words = []
-    for generation, rates in simulator.rates.items():
-        name = "random pages" if generation == EARLIER_FEED else f"{folder.manifest(generation).origin} {generation}"
-        words.append(f"{name}: {sum(rates) / len(rates):.3f} ({len(rates)} pages)")
-    return "true click rate of the pages shown: " + "; ".join(words)
+    for generation, of_pages in rates.items():
+        name = "random pages" if generation == EARLIER_FEED else f"{origins.get(generation, '')} {generation}"
+        words.append(f"{name} {sum(of_pages) / len(of_pages):.3f} ({len(of_pages)} pages)")
+    return "true click rate of what was shown: " + "; ".join(words)

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from app.errors import Unavailable
+
 TRIES = 30
 PAUSE_SECONDS = 0.5
 BUSY = (429, 503)
@@ -54,11 +56,20 @@ class Phone:
         await self._http.aclose()
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises Unavailable when the service goes on being busy or refuses what was sent."""
+        said = "nothing"
         for _ in range(TRIES):
-            answer = await self._http.post(path, json=body)
-            if answer.status_code not in BUSY:
-                answer.raise_for_status()
-                return dict(answer.json())
-            await asyncio.sleep(float(answer.headers.get("Retry-After", PAUSE_SECONDS)))
-        answer.raise_for_status()
-        raise AssertionError("a busy answer is an error status")
+            pause_seconds = PAUSE_SECONDS
+            try:
+                answer = await self._http.post(path, json=body)
+            except httpx.TransportError as error:  # gone for a moment, or for good
+                said = type(error).__name__
+            else:
+                if answer.is_success:
+                    return dict(answer.json())
+                said = f"{answer.status_code} {answer.text[:500]}"
+                if answer.status_code not in BUSY:
+                    break
+                pause_seconds = float(answer.headers.get("Retry-After", PAUSE_SECONDS))
+            await asyncio.sleep(pause_seconds)
+        raise Unavailable(f"{path} of the API answered: {said}")

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.errors import Unavailable
 from demo.phone import Page, Phone
 from demo.simulator import EARLIER_FEED, EARLIER_FEED_DAYS, POSTS_SHOWN, Simulator, batches, show
 from demo.visits import Visit, past_visits
@@ -117,3 +118,10 @@ async def test_a_busy_service_is_asked_again(world: World) -> None:
     page = await _phone(service).recommend("person-001", count=3)
 
     assert page.post_ids == [post.post_id for post in world.posts[:3]]
+
+
+async def test_a_refusal_is_told_with_what_the_service_said() -> None:
+    refusing = httpx.MockTransport(lambda request: httpx.Response(422, text="k: a whole number"))
+
+    with pytest.raises(Unavailable, match="/recommend of the API answered: 422 k: a whole number"):
+        await Phone("http://service", key="key", transport=refusing).recommend("person-001", count=3)
