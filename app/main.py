@@ -26,6 +26,7 @@ from app.api.log_lines import write_log_lines
 from app.api.openapi import write_openapi
 from app.api.problems import on_http_exception, on_invalid_request, on_tuwen_error
 from app.api.state import STATE, ApiState, api_state, lanes
+from app.api.wire import WireProtocol
 from app.candidates.encode import use_threads
 from app.candidates.serving import ServingCandidates
 from app.errors import TuwenError, Unavailable
@@ -119,6 +120,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         announce(await bootstrap_keys(stores))
         config = uvicorn.Config(
             create_app(stores),
+            http=WireProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

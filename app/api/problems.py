@@ -171,7 +171,7 @@ def route_path(scope: Mapping[str, Any]) -> str:
 def _allowed_methods(request: Request) -> list[str]:
     """Of all routes of the path; the router knows those of the first only."""
     routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
-    return sorted({one for route in routes if route.path_regex.match(request.url.path) for one in route.methods})
+    return sorted({one for route in routes if route.path_regex.match(request.url.path) for one in route.methods or ()})
 
 
 def _location(error: Mapping[str, Any]) -> str:

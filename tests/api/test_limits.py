@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import orjson
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.limits import BodyLimit, Lane, LaneFull, RequestEnvelope
+from app.api.log_lines import JsonLines
+from app.metrics import Metrics
+
+pytestmark = pytest.mark.anyio
+
+
+def counted(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
+    metrics = Metrics()
+    lane = Lane("serving", places=2, metrics=metrics)
+    under_way, most = 0, 0
+
+    async def work() -> None:
+        nonlocal under_way, most
+        async with lane.place():
+            under_way, most = under_way + 1, max(most, under_way + 1)
+            await asyncio.sleep(0.005)
+            under_way -= 1
+
+    await asyncio.gather(*(work() for _ in range(30)))
+
+    assert most == 2
+    assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 0
+
+
+async def test_a_full_queue_is_refused_at_once() -> None:
+    metrics = Metrics()
+    lane = Lane("serving", places=1, metrics=metrics)
+    async with lane.place():
+        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(16)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(LaneFull):
+            async with asyncio.timeout(0.1), lane.place():
+                pass
+
+    assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 1
+    for task in waiting:
+        task.cancel()
+
+
+async def test_nobody_waits_for_a_place_for_ever() -> None:
+    lane = Lane("serving", places=1, metrics=Metrics())
+
+    async with lane.place():
+        with pytest.raises(LaneFull):
+            async with asyncio.timeout(3), lane.place():
+                pass
+    async with lane.place():
+        pass
+
+
+async def send(app: object, **sent: object) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:  # type: ignore[arg-type]
+        return await client.post("/", **sent)  # type: ignore[arg-type]
+
+
+async def test_an_error_nobody_foresaw_is_a_problem_with_its_id_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError("Zq9canary7")
+
+    with caplog.at_level(logging.ERROR):
+        answer = await send(RequestEnvelope(broken, metrics), headers={"X-Request-Id": "trace-1"})
+
+    assert (answer.status_code, answer.json()["request_id"]) == (500, "trace-1")
+    assert "Zq9canary7" not in answer.text
+    line = orjson.loads(JsonLines().format(caplog.records[0]))
+    assert "ZeroDivisionError" in line["exception"]
+    assert counted(metrics, "tuwen_http_requests_total", method="POST", route="unmatched", status="500") == 1
+
+
+async def test_an_answer_that_breaks_off_is_cut_and_not_followed_by_another() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await send(RequestEnvelope(broken, Metrics()))
+
+
+async def test_a_body_is_counted_whatever_length_it_states() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = PlainTextResponse(str(len(await Request(scope, receive).body())))
+        await response(scope, receive, send)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"x" * 30
+
+    app = BodyLimit(echo, max_bytes=100)
+    assert (await send(app, content=b"x" * 100)).text == "100"
+    for content in (b"x" * 101, chunks()):
+        with pytest.raises(Exception, match="at most 100 bytes"):
+            await send(app, content=content)
