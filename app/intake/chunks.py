@@ -15,6 +15,7 @@ from app.intake.status import reason_of
 
 CHUNK_BYTES = 16 << 20  # of the file; several times that in memory
 
+Item = TypeVar("Item")
 LineOf = TypeVar("LineOf", bound=BaseModel)
 
 
@@ -61,12 +62,12 @@ def _checked(row: Row, model: type[LineOf]) -> LineOf | str:
         return reason_of(error)
 
 
-async def read_ahead(chunks: Iterator[Chunk[LineOf]]) -> AsyncGenerator[Chunk[LineOf], None]:
-    """The same chunks; while one is in use the next is read and checked in a thread."""
-    upcoming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+async def read_ahead(items: Iterator[Item]) -> AsyncGenerator[Item, None]:
+    """The same items, none of them None; while one is in use the next is made in a thread."""
+    upcoming = asyncio.create_task(asyncio.to_thread(next, items, None))
     try:
-        while (chunk := await upcoming) is not None:
-            upcoming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-            yield chunk
+        while (item := await upcoming) is not None:
+            upcoming = asyncio.create_task(asyncio.to_thread(next, items, None))
+            yield item
     finally:
         await asyncio.wait([upcoming])  # a thread cannot be stopped, only waited for

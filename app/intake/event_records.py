@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -71,6 +72,15 @@ def derived_id(*parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Showing:
+    """An exposure with the behaviours that came inside its record, and what was changed about them, if anything."""
+
+    exposure: Exposure
+    acts: list[Behaviour]
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """When a batch arrived, and up to what time a clock that is a little ahead is believed."""
 
@@ -84,7 +94,13 @@ class Arrival:
         return cls(at, at + CLOCK_TOLERANCE)
 
 
-def exposure_of(record: ExposureRecord, arrival: Arrival) -> Exposure:
+def showings_of(records: Iterable[ExposureRecord]) -> list[Showing]:
+    """What a batch of records that has just arrived says."""
+    arrival = Arrival.now()
+    return [_showing(record, _exposure(record, arrival), arrival) for record in records]
+
+
+def _exposure(record: ExposureRecord, arrival: Arrival) -> Exposure:
     """The exposure of a record. Its id is derived from the time it states, so a clamped event is still found again."""
     user_id, post_id, shown_at = record.user_id, record.post_id, record.shown_at
     return Exposure(
@@ -98,20 +114,21 @@ def exposure_of(record: ExposureRecord, arrival: Arrival) -> Exposure:
     )
 
 
-def acts_of(record: ExposureRecord, exposure: Exposure, arrival: Arrival) -> list[Behaviour]:
-    """The behaviours that came inside an exposure's record."""
-    return [
+def _showing(record: ExposureRecord, exposure: Exposure, arrival: Arrival) -> Showing:
+    exposure_id, user_id, post_id = exposure.exposure_id, exposure.user_id, exposure.post_id
+    acts = [
         Behaviour(
-            act.behaviour_id
-            or _behaviour_id(exposure.user_id, exposure.post_id, act.kind, act.at, exposure.exposure_id),
-            exposure.user_id,
-            exposure.post_id,
+            act.behaviour_id or _behaviour_id(user_id, post_id, act.kind, act.at, exposure_id),
+            user_id,
+            post_id,
             _KINDS[act.kind],
             _plausible(act.at, arrival),
-            exposure.exposure_id,
+            exposure_id,
         )
         for act in record.behaviours
     ]
+    early = record.shown_at > arrival.latest or any(act.at > arrival.latest for act in record.behaviours)
+    return Showing(exposure, acts, CLAMPED if early else None)
 
 
 def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], arrival: Arrival) -> Behaviour:
@@ -126,13 +143,6 @@ def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], arrival: Arriv
         _plausible(stated_at, arrival),
         record.exposure_id,
     )
-
-
-def exposure_note(record: ExposureRecord, arrival: Arrival) -> str | None:
-    """What was changed about an exposure or its behaviours, if anything."""
-    latest = arrival.latest
-    late = record.shown_at > latest or (record.behaviours and any(act.at > latest for act in record.behaviours))
-    return CLAMPED if late else None
 
 
 def behaviour_note(record: BehaviourRecord, arrival: Arrival) -> str | None:

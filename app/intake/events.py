@@ -10,11 +10,10 @@ from app.intake.event_records import (
     Arrival,
     BehaviourRecord,
     ExposureRecord,
-    acts_of,
+    Showing,
     behaviour_note,
     behaviour_of,
-    exposure_note,
-    exposure_of,
+    showings_of,
 )
 from app.intake.freshness import log_grown
 from app.intake.status import ACCEPTED, DUPLICATE, REJECTED, ItemStatus
@@ -40,7 +39,7 @@ class Recorded:
 
 async def save_exposures(stores: Stores, records: Sequence[ExposureRecord]) -> list[ItemStatus]:
     """Commit a batch of exposures with their behaviours and say so to the caches."""
-    recorded = await record_exposures(stores, records)
+    recorded = await record_exposures(stores, showings_of(records))
     await log_grown(stores, recorded.user_ids)
     return recorded.statuses
 
@@ -52,26 +51,25 @@ async def save_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) ->
     return recorded.statuses
 
 
-async def record_exposures(stores: Stores, records: Sequence[ExposureRecord]) -> Recorded:
+async def record_exposures(stores: Stores, showings: Sequence[Showing]) -> Recorded:
     """Commit a batch of exposures with their behaviours; of several with one id the first counts."""
-    arrival = Arrival.now()
-    exposures = [exposure_of(record, arrival) for record in records]
     async with log_batch(stores.database) as batch:
-        known = await batch.known_posts({one.post_id for one in exposures})
-        new, owners = await _add_exposures(batch, [one for one in exposures if one.post_id in known])
-        acts = _first_of_each_id(
-            act
-            for record, one in zip(records, exposures, strict=True)
-            if record.behaviours and owners.get(one.exposure_id) == (one.user_id, one.post_id)
-            for act in acts_of(record, one, arrival)
-        )
+        known = await batch.known_posts({one.exposure.post_id for one in showings})
+        new, owners = await _add_exposures(batch, [one.exposure for one in showings if one.exposure.post_id in known])
+        acts = _first_of_each_id(act for one in showings if one.acts and _is_owned(one, owners) for act in one.acts)
         new_acts = await batch.add_behaviours(list(acts.values()))
         # A known exposure with new behaviours is news too.
         news = new | {str(acts[act_id].exposure_id) for act_id in new_acts}
         user_ids = {owners[exposure_id][0] for exposure_id in news}
         await batch.add_users(user_ids)
-    statuses = _exposure_statuses(records, exposures, known=known, owners=owners, news=set(news), arrival=arrival)
+    statuses = _exposure_statuses(showings, known=known, owners=owners, news=set(news))
     return Recorded(statuses, user_ids, len(new_acts), len(acts) - len(new_acts))
+
+
+def _is_owned(showing: Showing, owners: Mapping[str, Owner]) -> bool:
+    """Whether the exposure's id stands for this showing, and not for another user's or of another post."""
+    exposure = showing.exposure
+    return owners.get(exposure.exposure_id) == (exposure.user_id, exposure.post_id)
 
 
 async def _add_exposures(batch: LogBatch, exposures: list[Exposure]) -> tuple[frozenset[str], dict[str, Owner]]:
@@ -87,25 +85,20 @@ async def _add_exposures(batch: LogBatch, exposures: list[Exposure]) -> tuple[fr
 
 
 def _exposure_statuses(
-    records: Sequence[ExposureRecord],
-    exposures: Sequence[Exposure],
-    *,
-    known: frozenset[str],
-    owners: Mapping[str, Owner],
-    news: set[str],
-    arrival: Arrival,
+    showings: Sequence[Showing], *, known: frozenset[str], owners: Mapping[str, Owner], news: set[str]
 ) -> list[ItemStatus]:
     statuses = []
-    for index, (record, one) in enumerate(zip(records, exposures, strict=True)):
-        if one.post_id not in known:
-            status = ItemStatus(index, one.exposure_id, REJECTED, UNKNOWN_POST)
-        elif owners[one.exposure_id] != (one.user_id, one.post_id):
-            status = ItemStatus(index, one.exposure_id, REJECTED, OTHER_EXPOSURE)
-        elif one.exposure_id in news:
-            news.discard(one.exposure_id)  # the next one of this id is a duplicate
-            status = ItemStatus(index, one.exposure_id, ACCEPTED, exposure_note(record, arrival))
+    for index, one in enumerate(showings):
+        exposure_id = one.exposure.exposure_id
+        if one.exposure.post_id not in known:
+            status = ItemStatus(index, exposure_id, REJECTED, UNKNOWN_POST)
+        elif not _is_owned(one, owners):
+            status = ItemStatus(index, exposure_id, REJECTED, OTHER_EXPOSURE)
+        elif exposure_id in news:
+            news.discard(exposure_id)  # the next one of this id is a duplicate
+            status = ItemStatus(index, exposure_id, ACCEPTED, one.note)
         else:
-            status = ItemStatus(index, one.exposure_id, DUPLICATE)
+            status = ItemStatus(index, exposure_id, DUPLICATE)
         statuses.append(status)
     return statuses
 

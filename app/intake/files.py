@@ -6,7 +6,6 @@ an import that was interrupted is finished by starting it again.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,10 +13,12 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from app.errors import Unavailable
 from app.intake.beside import row_with_picture
 from app.intake.chunks import Chunk, LineOf, chunks_of, read_ahead
+from app.intake.event_records import Showing, showings_of
 from app.intake.events import Recorded, record_behaviours, record_exposures
 from app.intake.freshness import log_grown
 from app.intake.lines import BehaviourLine, ExposureLine, PostLine, UserLine
@@ -28,6 +29,7 @@ from app.intake.rows import reader_of
 from app.intake.status import REJECTED, ItemStatus
 from app.intake.users import save_users
 from app.storage.postgres import async_engine
+from app.storage.posts import PostRow
 from app.storage.stores import Stores
 
 POSTS_AT_ONCE = 500
@@ -36,7 +38,7 @@ EVENTS_AT_ONCE = 10_000
 OBJECTS_PER_COLLECTION = 500_000
 GROWN_AT_MOST = 50_000  # users whose cached logs are outdated, before the cache is told
 
-Save = Callable[[list[LineOf]], Awaitable[list[ItemStatus]]]
+Prepared = TypeVar("Prepared")
 
 
 async def import_files(
@@ -62,20 +64,13 @@ async def import_files(
     try:
         with _rare_collections():
             if posts is not None:
-                save_posts = partial(run.save_posts, folder=posts.parent)
-                await run.file("posts", posts, model=PostLine, save=save_posts, rows_at_most=POSTS_AT_ONCE)
+                await run.posts(posts)
             if users is not None:
-                await run.file("users", users, model=UserLine, save=run.save_users, rows_at_most=USERS_AT_ONCE)
+                await run.users(users)
             if exposures is not None:
-                save_events = run.save_exposures
-                await run.file(
-                    "exposures", exposures, model=ExposureLine, save=save_events, rows_at_most=EVENTS_AT_ONCE
-                )
+                await run.exposures(exposures)
             if behaviours is not None:
-                save_acts = run.save_behaviours
-                await run.file(
-                    "behaviours", behaviours, model=BehaviourLine, save=save_acts, rows_at_most=EVENTS_AT_ONCE
-                )
+                await run.behaviours(behaviours)
     finally:
         await run.tell_cache()
         await database.dispose()
@@ -92,15 +87,63 @@ class _Import:
     report: ImportReport = field(default_factory=ImportReport)
     grown: set[str] = field(default_factory=set)  # users whose log has grown, which their caches do not know yet
 
-    async def file(self, kind: str, path: Path, *, model: type[LineOf], save: Save[LineOf], rows_at_most: int) -> None:
-        """Import one file, chunk by chunk."""
+    async def posts(self, path: Path) -> None:
+        """Import posts and the pictures beside their file."""
+
+        def rows(lines: list[PostLine]) -> list[PostRow]:
+            return [row_with_picture(self.stores, line, path.parent) for line in lines]
+
+        async def save(rows: list[PostRow]) -> list[ItemStatus]:
+            self.report.pictures.update(row.picture_status for row in rows if row.picture_status is not None)
+            return await save_rows(self.stores, rows)
+
+        chunks = chunks_of(path, PostLine, rows_at_most=POSTS_AT_ONCE)
+        await self._file("posts", path, chunks=chunks, prepare=rows, save=save)
+
+    async def users(self, path: Path) -> None:
+        """Import users."""
+        chunks = chunks_of(path, UserLine, rows_at_most=USERS_AT_ONCE)
+        await self._file("users", path, chunks=chunks, prepare=list, save=partial(save_users, self.stores))
+
+    async def exposures(self, path: Path) -> None:
+        """Import exposures; the behaviours inside them count apart."""
+
+        async def save(showings: list[Showing]) -> list[ItemStatus]:
+            recorded = await record_exposures(self.stores, showings)
+            self.report.behaviours.accepted += recorded.acts_accepted
+            self.report.behaviours.duplicate += recorded.acts_duplicate
+            return await self._grow(recorded)
+
+        chunks = chunks_of(path, ExposureLine, rows_at_most=EVENTS_AT_ONCE)
+        await self._file("exposures", path, chunks=chunks, prepare=showings_of, save=save)
+
+    async def behaviours(self, path: Path) -> None:
+        """Import behaviours that came by themselves."""
+
+        async def save(lines: list[BehaviourLine]) -> list[ItemStatus]:
+            return await self._grow(await record_behaviours(self.stores, lines))
+
+        chunks = chunks_of(path, BehaviourLine, rows_at_most=EVENTS_AT_ONCE)
+        await self._file("behaviours", path, chunks=chunks, prepare=list, save=save)
+
+    async def _file(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        chunks: Iterator[Chunk[LineOf]],
+        prepare: Callable[[list[LineOf]], Prepared],
+        save: Callable[[Prepared], Awaitable[list[ItemStatus]]],
+    ) -> None:
+        """Read, check and prepare a chunk in a thread while the one before it is being saved."""
         counts: Counts = getattr(self.report, kind)
         bytes_total, rows_done = path.stat().st_size, 0
+        prepared = ((chunk, prepare(chunk.lines)) for chunk in chunks)
         with RejectsFile(self.stores.settings.home / "rejects", path) as rejects:
             try:
-                async with aclosing(read_ahead(chunks_of(path, model, rows_at_most=rows_at_most))) as chunks:
-                    async for chunk in chunks:
-                        statuses = await save(chunk.lines)
+                async with aclosing(read_ahead(prepared)) as ready:
+                    async for chunk, content in ready:
+                        statuses = await save(content)
                         _account(chunk, statuses, counts, rejects)
                         rows_done += len(chunk.rows) + len(chunk.rejected)
                         self.progress(FileProgress(kind, rows_done, chunk.bytes_done, bytes_total))
@@ -109,27 +152,6 @@ class _Import:
                 raise Unavailable(f"{problem.message}; {begun}", **problem.facts) from problem
         if rejects.is_used:
             self.report.rejects_files[kind] = rejects.path
-
-    async def save_posts(self, lines: list[PostLine], *, folder: Path) -> list[ItemStatus]:
-        """Commit a chunk of posts with the pictures beside their file."""
-        rows = await asyncio.to_thread(lambda: [row_with_picture(self.stores, line, folder) for line in lines])
-        self.report.pictures.update(row.picture_status for row in rows if row.picture_status is not None)
-        return await save_rows(self.stores, rows)
-
-    async def save_users(self, lines: list[UserLine]) -> list[ItemStatus]:
-        """Commit a chunk of users."""
-        return await save_users(self.stores, lines)
-
-    async def save_exposures(self, lines: list[ExposureLine]) -> list[ItemStatus]:
-        """Commit a chunk of exposures with their behaviours, which count apart."""
-        recorded = await record_exposures(self.stores, lines)
-        self.report.behaviours.accepted += recorded.acts_accepted
-        self.report.behaviours.duplicate += recorded.acts_duplicate
-        return await self._grow(recorded)
-
-    async def save_behaviours(self, lines: list[BehaviourLine]) -> list[ItemStatus]:
-        """Commit a chunk of behaviours that came by themselves."""
-        return await self._grow(await record_behaviours(self.stores, lines))
 
     async def _grow(self, recorded: Recorded) -> list[ItemStatus]:
         self.grown |= recorded.user_ids
