@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -46,22 +46,25 @@ class GuardedRoute(APIRoute):
         lane_name: str | None = (self.openapi_extra or {}).get(LANE_EXTRA)
 
         async def guarded(request: Request) -> Response:
-            if gate is not None:
-                await gate(request)
-            if takes_json:
-                request = JsonRequest(request.scope, request.receive)
-                require_json(request)
-                await request.body()  # before the turn comes: a slow sender must not keep others waiting
+            lane = None if lane_name is None else _lane(request, lane_name)
             try:
-                return await _in_time(_in_turn(request, lane_name, answer))
+                if lane is not None:
+                    lane.refuse_when_full()
+                if gate is not None:
+                    await gate(request)
+                if takes_json:
+                    request = JsonRequest(request.scope, request.receive)
+                    require_json(request)
+                    await request.body()  # before the turn comes: a slow sender must not keep others waiting
+                return await _in_time(_in_turn(request, lane, answer))
             except LaneFull:
                 return busy()
 
         return guarded
 
 
-async def _in_turn(request: Request, lane_name: str | None, answer: Handler) -> Response:
-    async with _place(request, lane_name):
+async def _in_turn(request: Request, lane: Lane | None, answer: Handler) -> Response:
+    async with lane.place() if lane is not None else nullcontext():
         if isinstance(request, JsonRequest):
             await request.json()  # here, because FastAPI would swallow what is wrong with it
         return await answer(request)
@@ -86,14 +89,9 @@ def _note_failure(task: asyncio.Task[Response]) -> None:
         task.exception()
 
 
-@asynccontextmanager
-async def _place(request: Request, lane_name: str | None) -> AsyncIterator[None]:
-    if lane_name is None:
-        yield
-        return
+def _lane(request: Request, name: str) -> Lane:
     lanes: Mapping[str, Lane] = getattr(request.app.state, LANES)
-    async with lanes[lane_name].place():
-        yield
+    return lanes[name]
 
 
 def lane(name: str) -> dict[str, Any]:

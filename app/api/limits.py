@@ -19,6 +19,7 @@ from app.metrics import Metrics
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 BODY_SECONDS = 20.0  # for the whole body to arrive
 QUEUE_SECONDS = 0.5  # for a place in a lane
+QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
 
 
 class RequestEnvelope:
@@ -109,7 +110,7 @@ class Lane:
 
     def __init__(self, name: str, *, places: int, metrics: Metrics) -> None:
         self._places = asyncio.Semaphore(places)
-        self._queue_places = 16 * places
+        self._queue_places = QUEUE_PLACES * places
         self._waiting = 0
         self._in_flight = metrics.in_flight.labels(name)
         self._shed = metrics.shed.labels(name)
@@ -125,10 +126,14 @@ class Lane:
             self._in_flight.dec()
             self._places.release()
 
-    async def _enter(self) -> None:
+    def refuse_when_full(self) -> None:
+        """Spare the work on a request that would be refused later. Raises LaneFull."""
         if self._waiting >= self._queue_places:
             self._shed.inc()
             raise LaneFull
+
+    async def _enter(self) -> None:
+        self.refuse_when_full()
         self._waiting += 1
         try:
             async with asyncio.timeout(QUEUE_SECONDS):

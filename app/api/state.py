@@ -72,7 +72,7 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
 def lanes(metrics: Metrics) -> dict[str, Lane]:
     """How many requests of each sort are worked on at once: as many as there are cores to work on them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    places = {SERVING_LANE: 2 * cores, WRITING_LANE: 4, PICTURE_LANE: cores}
+    places = {SERVING_LANE: cores, WRITING_LANE: 4, PICTURE_LANE: cores}
     return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
 
 

@@ -34,7 +34,7 @@ async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
             await asyncio.sleep(0.005)
             under_way -= 1
 
-    await asyncio.gather(*(work() for _ in range(30)))
+    await asyncio.gather(*(work() for _ in range(18)))
 
     assert most == 2
     assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 0
@@ -44,7 +44,7 @@ async def test_a_full_queue_is_refused_at_once() -> None:
     metrics = Metrics()
     lane = Lane("serving", places=1, metrics=metrics)
     async with lane.place():
-        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(16)]
+        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(8)]
         await asyncio.sleep(0)
 
         with pytest.raises(LaneFull):
