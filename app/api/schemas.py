@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from app.domain import BehaviourKind, PostAct
 from app.intake.event_records import BehaviourRecord, ExposureRecord, Kind
@@ -113,6 +113,13 @@ class RecommendBody(BaseModel):
     session: Annotated[list[ActBody], Field(max_length=WORDS_AT_MOST)] | None = None
     cursor: Cursor | None = None
     record_exposures: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value is not None}
 
     def to_request(self) -> RecommendRequest:
         """The same as a value of the domain."""
