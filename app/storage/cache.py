@@ -45,7 +45,9 @@ class Cache:
             yield self._client
         except (RedisError, OSError, TimeoutError) as error:
             self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
-            raise Unavailable("Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache") from error
+            raise Unavailable(
+                "Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache"
+            ) from error
 
     async def close(self) -> None:
         """Close the connections."""
