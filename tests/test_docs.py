@@ -16,6 +16,8 @@ from app.api.answers import RecommendAnswer
 from app.api.schemas import RecommendBody
 from app.candidates.generation import CURVES, MANIFEST, POINTER, REQUIRED
 from app.cli import _parser
+from app.intake.event_records import ActRecord
+from app.intake.lines import BehaviourLine, ExposureLine, PostLine, UserLine
 from app.metrics import Metrics
 from app.plan import TrainingPlan, load_plan
 from app.samples.history import HistoryLimits
@@ -140,6 +142,13 @@ def test_every_target_of_make_that_is_named_exists():
     named = {word for file in DOCUMENTS for word in re.findall(r"(?:`|^)make ([\w-]+)", file.read_text(), re.MULTILINE)}
 
     assert named <= targets
+
+
+@pytest.mark.parametrize("line", [PostLine, UserLine, ExposureLine, BehaviourLine, ActRecord])
+def test_every_column_of_a_file_is_documented(line):
+    section = OPERATIONS.split("### Files")[1].split("\n## ")[0]
+
+    assert [name for name in line.model_fields if not re.search(rf'[`"]{name}[`"]', section)] == []
 
 
 def test_every_metric_is_documented_and_no_other():
