@@ -12,7 +12,7 @@ from app.api.answers import GenerationsAnswer, PromotedAnswer
 from app.api.guarded import GuardedRoute
 from app.api.keys import OPS
 from app.api.schemas import PathId
-from app.api.state import State
+from app.api.state import ApiState, State
 from app.candidates.generation import GenerationFolder
 from app.errors import BadArtefact, UnknownId
 
@@ -34,12 +34,25 @@ async def promote_generation(generation: PathId, state: State) -> Response:
     before = state.generations.current()
     await asyncio.to_thread(state.generations.promote, generation)
     await state.show_changes()
+    await _require_serving(state, generation, before)
     return Response(orjson.dumps({"serving": generation, "before": before}), media_type="application/json")
+
+
+async def _require_serving(state: ApiState, generation: str, before: str | None) -> None:
+    """Its files are whole; if this program cannot use them all the same, go back. Raises BadArtefact."""
+    serving = state.candidates.generation
+    if serving is not None and serving.manifest.generation == generation:
+        return
+    if before is not None:
+        await asyncio.to_thread(state.generations.promote, before)
+    raise BadArtefact("the generation is whole, but cannot be loaded here; the one before serves on")
 
 
 def _listed(folder: GenerationFolder) -> dict[str, object]:
     serving = folder.current()
-    return {"serving": serving, "generations": [_one(folder, one, serving) for one in reversed(folder.ids())]}
+    found = [_one(folder, one, serving) for one in folder.ids()]
+    found.sort(key=lambda one: str(one["created_at"] or one["generation"]), reverse=True)
+    return {"serving": serving, "generations": found}
 
 
 def _one(folder: GenerationFolder, generation: str, serving: str | None) -> dict[str, object]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 
 import httpx
 import pytest
@@ -104,3 +106,21 @@ async def test_only_generations_can_be_promoted(ops: httpx.AsyncClient, name: st
     answer = await ops.post(f"/generations/{name}/promote")
 
     assert answer.status_code == 404
+
+
+async def test_a_generation_that_cannot_be_loaded_gives_way_to_the_one_before(
+    ops: httpx.AsyncClient, stores: Stores, generation: str
+) -> None:
+    newer = await run_reindex(stores, requested_by="test")
+    await ops.post(f"/generations/{generation}/promote")
+    folder = stores.settings.generations / newer
+    (folder / "popular.json").write_text("no list")  # of another program, with a manifest to fit
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["popular.json"] = hashlib.sha256(b"no list").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    refused = await ops.post(f"/generations/{newer}/promote")
+
+    assert refused.status_code == 409
+    assert (await ops.get("/generations")).json()["serving"] == generation
+    assert (await ops.post("/recommend", json={"user_id": "u1"})).json()["generation"] == generation
