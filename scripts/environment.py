@@ -20,7 +20,16 @@ LOG = VENV / "install.log"
 DONE = VENV / "installed.json"
 BEGUN = VENV / "installing"  # there while a step is under way: pip takes half a package for a whole one
 LAST_LINES = 15
-PIP = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
+PIP = [
+    str(PYTHON),
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--no-input",
+    "--disable-pip-version-check",
+    "--no-warn-script-location",
+]
 
 
 def say(text: str) -> None:
