@@ -161,6 +161,7 @@ def main() -> None:
     version = None if BEGUN.exists() else venv_version()
     if version is None:
         version = make_venv()
+    LOG.write_text("")
     for step in STEPS[sys.argv[1]]:
         do(step, version)
 
