@@ -28,7 +28,7 @@ from demo.visits import past_visits
 
 LOOK_EVERY_SECONDS = 1.0
 RATES_EVERY_SECONDS = 60.0
-VISITS_PER_PERSON = 9.0
+VISITS_PER_PERSON = 10.0
 
 
 async def run_parts(settings: Settings) -> None:

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from app.errors import TuwenError, Unavailable
 from app.settings import Settings, load_settings
@@ -24,7 +25,8 @@ from demo.parts import run_parts
 DEMO_SETTINGS = {
     "TUWEN_DEMO": "1",
     "TUWEN_TRAINER_INTERVAL_MINUTES": "10",
-    "TUWEN_TRAINER_MINIMUM_EXPOSURES": "15000",
+    "TUWEN_TRAINER_MINIMUM_EXPOSURES": "20000",
+    "TUWEN_PLAN": str(Path(__file__).parent / "plan.toml"),
 }
 
 
