@@ -89,7 +89,7 @@ TOPICS: tuple[Topic, ...] = (
         group="play",
         zh="桌游电玩",
         verb="去玩",
-        emoji="🎮 🕹️ 🎲 ♟️ 🧩 🀄 🎴 🃏 🎯 🪀 🪁 🎰 🔫 🪅 🧸 🪆 🪄 🔮",
+        emoji="🎮 🕹️ 🎲 ♟️ 🧩 🀄 🎴 🃏 🎯 🪀 🪁 🎰 🪅 🧸 🪆 🪄 🔮",
     ),
     _topic(
         "crafts",

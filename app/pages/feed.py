@@ -43,7 +43,7 @@ async def feed_values(parts: PageParts, looking: Looking) -> dict[str, object]:
         "user_id": looking.user_id,
         "visitor_id": looking.visitor_id,
         "category": looking.category,
-        "people": [_option(user) for user in people],
+        "people": [_option(user, looking.words) for user in people],
         "strip": await strip_items(parts, looking.user_id),
         "categories": sorted(categories),
         **serving_values(parts, looking.words),
@@ -96,9 +96,10 @@ def serving_values(parts: PageParts, words: Mapping[str, str]) -> dict[str, obje
     return {"generation": generation.manifest.generation, "made_from": made_from}
 
 
-def _option(user: User) -> PersonOption:
+def _option(user: User, words: Mapping[str, str]) -> PersonOption:
     attributes = user.attributes
     profile = attributes.get("profile")
     name = profile.get("name", user.user_id) if isinstance(profile, Mapping) else user.user_id
     known = [str(attributes[key]) for key in ("age", "city", "occupation") if key in attributes]
+    known = [words.get(word, word) for word in known]
     return PersonOption(user.user_id, " · ".join([str(name), *known]))

@@ -61,6 +61,17 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "reason_popular": ("popular with everybody", "大家都在看"),
     "reason_fresh": ("fresh: published lately", "新发布"),
+    # occupations of the simulated people
+    "student": ("student", "学生"),
+    "engineer": ("engineer", "工程师"),
+    "designer": ("designer", "设计师"),
+    "teacher": ("teacher", "教师"),
+    "nurse": ("nurse", "护士"),
+    "chef": ("chef", "厨师"),
+    "driver": ("driver", "司机"),
+    "manager": ("manager", "经理"),
+    "retired": ("retired", "退休"),
+    "parent": ("parent", "全职父母"),
     # categories of the demo catalogue
     "food": ("Food", "美食"),
     "drink": ("Drinks", "饮品"),
