@@ -57,7 +57,7 @@ def test_the_feed_fits_its_screen(
         page.goto(f"{site.address}/demo?user=person-001&lang={language}")
 
         expect(page.locator(".card")).to_have_count(16)
-        page.wait_for_function("document.querySelector('.card .picture img').naturalWidth === 224")
+        expect(page.locator(".card .picture img").first).to_have_js_property("naturalWidth", 224)
         assert _overflow(page) <= 0
         expect(page.locator(".simulated")).to_contain_text("simulated" if language == "en" else "模拟")
         expect(page.locator(".credit")).to_contain_text("OpenMoji")
