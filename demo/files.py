@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from app.errors import BadSettings
 from demo.catalogue import CREDIT, LICENCE, MOODS, PAST_DAYS, DemoPost
 from demo.drawing import paint
 from demo.people import Person
@@ -63,11 +65,18 @@ class Beginning:
 
 
 def open_beginning(files: DemoFiles, now: datetime) -> Beginning:
-    """That of an earlier start, or a new one whose past ends now."""
+    """That of an earlier start, or a new one whose past ends now.
+
+    Raises BadSettings when the earlier start was of a version with another catalogue: its log tells of other posts.
+    """
     if files.beginning.exists():
         kept = json.loads(files.beginning.read_text(encoding="utf-8"))
         times = (datetime.fromisoformat(kept[name]) for name in ("began_at", "live_from"))
-        return Beginning(int(kept["seed"]), *times)
+        beginning = Beginning(int(kept["seed"]), *times)
+        if kept.get("catalogue") != fingerprint(beginning.world):
+            home = files.folder.parent
+            raise BadSettings(f"TUWEN_HOME: {home} holds the demo of another version; remove it or name another folder")
+        return beginning
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     beginning = Beginning(SEED, began_at=midnight - timedelta(days=PAST_DAYS - 1), live_from=now.astimezone(UTC))
     files.folder.mkdir(parents=True, exist_ok=True)
@@ -75,9 +84,16 @@ def open_beginning(files: DemoFiles, now: datetime) -> Beginning:
         "seed": SEED,
         "began_at": beginning.began_at.isoformat(),
         "live_from": beginning.live_from.isoformat(),
+        "catalogue": fingerprint(beginning.world),
     }
     _write(files.beginning, json.dumps(kept))
     return beginning
+
+
+def fingerprint(world: World) -> str:
+    """Tells one catalogue from another: SHA-256 of its ids, titles and pictures."""
+    words = [f"{post.post_id} {post.title} {picture_name(post)}" for post in world.posts]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def write_files(files: DemoFiles, world: World, progress: Progress) -> None:

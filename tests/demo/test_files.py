@@ -4,6 +4,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from app.errors import BadSettings
 from demo.files import DemoFiles, open_beginning, write_files
 
 NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
@@ -43,3 +46,13 @@ def test_an_interrupted_replay_is_remembered(tmp_path: Path) -> None:
     files.note_replayed(NOW)
 
     assert files.replayed_until() == NOW
+
+
+def test_a_home_of_another_catalogue_is_refused(tmp_path: Path) -> None:
+    files = DemoFiles(tmp_path / "demo")
+    open_beginning(files, NOW)
+    kept = json.loads(files.beginning.read_text())
+    files.beginning.write_text(json.dumps(kept | {"catalogue": "of another version"}))
+
+    with pytest.raises(BadSettings, match="another version"):
+        open_beginning(files, NOW)
