@@ -64,7 +64,9 @@ def _card(
     position: int,
 ) -> Card:
     post, reason = posts.get(recommended.post_id), recommended.reason
-    reference = posts.get(reason.reference_post_id or "")
+    is_itself = reason.reference_post_id == recommended.post_id  # somebody alike acted on this very post
+    reference = None if is_itself else posts.get(reason.reference_post_id or "")
+    reference_title = None if is_itself else reference.title if reference else DELETED_TITLE
     return Card(
         post_id=recommended.post_id,
         exposure_id=uuid4().hex,
@@ -76,17 +78,18 @@ def _card(
         city=post.city if post else None,
         click_percent=_percent(recommended.probabilities[BehaviourKind.CLICK]),
         percents=tuple((kind, _percent(recommended.probabilities[kind])) for kind in BEHAVIOUR_KINDS),
-        reason=reason_words(reason, reference.title if reference else DELETED_TITLE, words),
+        reason=reason_words(reason, reference_title, words),
         reason_kind=reason.kind,
         reason_picture_url=picture_url(reference.picture_hash if reference else None, pictures),
         similarity=None if reason.similarity is None else f"{reason.similarity:.2f}",
     )
 
 
-def reason_words(reason: Reason, reference_title: str, words: Mapping[str, str]) -> str:
-    """Why a post is there, e.g. `because you liked «牛角面包»`."""
+def reason_words(reason: Reason, reference_title: str | None, words: Mapping[str, str]) -> str:
+    """Why a post is there, e.g. `because you liked «牛角面包»`; no title where the reference is the post itself."""
     did = words[f"did_{reason.behaviour}"] if reason.behaviour else ""
-    return words[f"reason_{reason.kind}"].format(did=did, title=reference_title)
+    pattern = words.get(f"same_{reason.kind}") if reference_title is None else None
+    return (pattern or words[f"reason_{reason.kind}"]).format(did=did, title=reference_title)
 
 
 def _percent(probability: float) -> str:

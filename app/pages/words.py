@@ -59,6 +59,9 @@ _WORDS: dict[str, tuple[str, str]] = {
         "people with a profile like yours {did} «{title}»",
         "和你资料相近的人{did}了「{title}」",
     ),
+    # the reference is the recommended post itself
+    "same_similar_user": ("people who like what you like {did} it", "和你喜好相近的人{did}了它"),
+    "same_similar_attributes": ("people with a profile like yours {did} it", "和你资料相近的人{did}了它"),
     "reason_popular": ("popular with everybody", "大家都在看"),
     "reason_fresh": ("fresh: published lately", "新发布"),
     # occupations of the simulated people
