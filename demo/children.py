@@ -31,6 +31,7 @@ class Child:
 
     name: str
     log: Path
+    log_start: int  # bytes of earlier runs in the log
     process: asyncio.subprocess.Process
     stopping: bool = False
 
@@ -39,7 +40,8 @@ class Child:
         code = await self.process.wait()
         if self.stopping:
             return
-        raise ChildDied(f"the {self.name} ended with code {code}\n{_last_lines(self.log)}\n(all of it: {self.log})")
+        said = _last_lines(self.log, self.log_start)
+        raise ChildDied(f"the {self.name} ended with code {code}\n{said}\n(all of it: {self.log})")
 
     async def stop(self) -> None:
         """Ask it to end, and make it when it does not."""
@@ -63,6 +65,7 @@ async def child(
     """Run `python -m ARGUMENTS` while the block lasts."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
+        log_start = output.tell()
         process = await asyncio.create_subprocess_exec(
             *_ending_with_us(),
             sys.executable,
@@ -75,7 +78,7 @@ async def child(
             stderr=output,
             start_new_session=True,  # Ctrl-C reaches this process only, which then stops its children in order
         )
-    running = Child(name, log, process)
+    running = Child(name, log, log_start, process)
     try:
         yield running
     finally:
@@ -87,6 +90,6 @@ def _ending_with_us() -> tuple[str, ...]:
     return ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 
-def _last_lines(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def _last_lines(log: Path, start: int) -> str:
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
     return "\n".join(f"  | {line}" for line in lines[-12:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,15 @@ class ServingView:
 
 
 @dataclass(frozen=True, slots=True)
+class FigureTable:
+    """Figures of one kind, e.g. of all behaviours."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job in words."""
 
@@ -76,7 +85,7 @@ def _generation_values(parts: PageParts, now: datetime) -> dict[str, object]:
     """What serves, its figures and its curves."""
     generation = parts.candidates.generation
     if generation is None:
-        return {"serving": None, "metrics": [], "curve_url": None}
+        return {"serving": None, "figures": [], "curve_url": None}
     manifest = generation.manifest
     folder = GenerationFolder(parts.stores.settings.generations)
     facts = [
@@ -90,28 +99,33 @@ def _generation_values(parts: PageParts, now: datetime) -> dict[str, object]:
     ]
     return {
         "serving": ServingView(manifest.generation, facts),
-        "metrics": _metrics(folder, manifest.generation),
+        "figures": _figures(folder, manifest.generation),
         "curve_url": f"/admin/generations/{manifest.generation}/report.png" if CURVES in manifest.files else None,
     }
 
 
-def _metrics(folder: GenerationFolder, generation: str) -> list[tuple[str, str]]:
-    """The figures of the generation's evaluation, flat; none for one that was not trained or has gone."""
+def _figures(folder: GenerationFolder, generation: str) -> list[FigureTable]:
+    """The figures of the generation's evaluation; none for one that was not trained or has gone."""
     try:
         evaluation = folder.report(generation).get("evaluation", {})
     except (OSError, BadArtefact, UnknownId):
         return []
-    return list(_flat(evaluation))
+    return [figure_table(name, part) for name, part in evaluation.items() if isinstance(part, Mapping) and part]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name} · ")
-        elif isinstance(value, float):
-            yield f"{prefix}{name}", f"{value:.4f}"
-        elif isinstance(value, int | str):
-            yield f"{prefix}{name}", str(value)
+def figure_table(name: str, part: Mapping[str, Any]) -> FigureTable:
+    """One part of an evaluation: a row per group of figures, a column per figure; single figures go into the title."""
+    groups = {row: figures for row, figures in part.items() if isinstance(figures, Mapping)}
+    single = [f"{key} {_number(value)}" for key, value in part.items() if key not in groups]
+    columns = list(dict.fromkeys(column for figures in groups.values() for column in figures))
+    rows = [(row, [_number(figures.get(column)) for column in columns]) for row, figures in groups.items()]
+    return FigureTable(", ".join([name, *single]), [column.replace("_", " ") for column in columns], rows)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else str(value)
 
 
 def _job(job: Job, now: datetime) -> JobView:
