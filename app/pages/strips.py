@@ -27,7 +27,8 @@ class StripItem:
     title: str
     picture_url: str | None
     at_iso: str
-    at_words: str
+    at_words: str  # of the latest act, or of the showing where there was none
+    shown_words: str
     kinds: tuple[BehaviourKind, ...]  # each once, in the order of BEHAVIOUR_KINDS
     acts: tuple[ActView, ...]  # in the order of time
 
@@ -51,6 +52,7 @@ def _item(one: ShownPost, post: Post | None, now: datetime, pictures: str) -> St
         picture_url=picture_url(post.picture_hash if post else None, pictures),
         at_iso=latest.isoformat(),
         at_words=ago(latest, now),
+        shown_words=ago(one.shown_at, now),
         kinds=tuple(kind for kind in BEHAVIOUR_KINDS if any(act.kind is kind for act in one.acts)),
         acts=tuple(_act(act, now) for act in one.acts),
     )
