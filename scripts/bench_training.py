@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 
 from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
@@ -30,31 +29,64 @@ from scripts.bench_world import BenchWorld, Sizes
 POSTS_PER_SECOND = 800
 SHARE_OF_BARE_PERCENT = 60
 STEPS_TO_WARM_UP = 3
-ROUNDS = 4  # over the ready batches, before the training and after it
+STEPS_PER_BARE_STEP = 4
 
 
-@dataclass
+class BareNetwork:
+    """The network on batches that are ready: no stream, no collation, no optimiser."""
+
+    def __init__(self, network: Cascade, batches: Sequence[Batch], serving_weight: float) -> None:
+        self._network = network.train()
+        self._batches = cycle(batches)
+        self._serving_weight = serving_weight
+        self._posts = 0
+        self._seconds = 0.0
+        self._pass(next(self._batches))  # warms up
+
+    @property
+    def rate(self) -> float:
+        """Posts a second over all steps."""
+        return self._posts / self._seconds
+
+    def step(self) -> None:
+        """Forward and backward over the next batch."""
+        batch = next(self._batches)
+        began = time.perf_counter()
+        self._pass(batch)
+        self._seconds += time.perf_counter() - began
+        self._posts += len(batch.posts)
+
+    def _pass(self, batch: Batch) -> None:
+        self._network.zero_grad(set_to_none=True)
+        losses(self._network(batch), batch).total(self._serving_weight).backward()  # type: ignore[no-untyped-call]
+
+
 class Pace:
-    """Times the steps of a training run, with all that happens between them."""
+    """Times the steps of a training run with all that happens between them; every few steps the bare network has one.
 
-    posts: int = 0
-    samples: int = 0
-    began: float = 0.0
-    seconds: float = 0.0
+    So both see the same machine, whatever else runs on it. The clock of the training stands still meanwhile.
+    """
+
+    def __init__(self, bare: BareNetwork) -> None:
+        self.posts = self.samples = 0
+        self.seconds = 0.0
+        self._bare = bare
+        self._since: float | None = None
 
     def tell(self, report: StepReport) -> None:
-        """A step has ended; those up to the last one of the warm-up do not count."""
+        """A step has ended; those of the warm-up do not count."""
         now = time.perf_counter()
-        if not self.began or report.step <= STEPS_TO_WARM_UP < report.steps:
-            self.began, self.posts, self.samples = now, 0, 0
-            return
-        self.posts += report.posts
-        self.samples += report.samples
-        self.seconds = now - self.began
+        if self._since is not None:
+            self.seconds += now - self._since
+            self.posts += report.posts
+            self.samples += report.samples
+        if report.step % STEPS_PER_BARE_STEP == 1:
+            self._bare.step()
+        self._since = time.perf_counter() if report.step >= min(STEPS_TO_WARM_UP, report.steps - 1) else None
 
 
 def measure_training(made: BenchWorld, sizes: Sizes) -> list[Figure]:
-    """One epoch over the log of the home."""
+    """A training cycle over the log of the home."""
     return asyncio.run(_measure(made, sizes))
 
 
@@ -68,13 +100,11 @@ async def _measure(made: BenchWorld, sizes: Sizes) -> list[Figure]:
         engine = sync_engine(stores.addresses.database_url)
         batches = await ready_batches(stores, engine, plan, network.sizes, count=sizes.ready_batches)
         bare = BareNetwork(network, batches, plan.serving_weight)
-        bare.run()
+        pace = Pace(bare)
         say(f"training on {made.exposures:,} exposures")
-        pace = Pace()
-        await run_cycle(stores, engine, replace(plan, epochs=1), chosen, tell=pace.tell)
+        await run_cycle(stores, engine, plan, chosen, tell=pace.tell)
         end_cycle(stores)
         engine.dispose()
-    bare.run()
     return _figures(pace, bare, batches)
 
 
@@ -108,36 +138,3 @@ async def ready_batches(
     wanted = count * plan.batch_samples
     samples = list(islice(chain.from_iterable(chunk.samples for chunk in chunks), wanted))
     return [collator.batch(samples[at : at + plan.batch_samples]) for at in range(0, len(samples), plan.batch_samples)]
-
-
-class BareNetwork:
-    """The network on batches that are ready: no stream, no collation, no optimiser."""
-
-    def __init__(self, network: Cascade, batches: Sequence[Batch], serving_weight: float) -> None:
-        self._network = network
-        self._batches = batches
-        self._serving_weight = serving_weight
-        self._posts = 0
-        self._seconds = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Posts a second over all runs."""
-        return self._posts / self._seconds
-
-    def run(self) -> None:
-        """Forward and backward over the batches; the first is done once more, to warm up."""
-        say("the bare network on ready batches")
-        self._network.train()
-        self._step(self._batches[0])
-        for _ in range(ROUNDS):
-            for batch in self._batches:
-                began = time.perf_counter()
-                self._step(batch)
-                self._seconds += time.perf_counter() - began
-                self._posts += len(batch.posts)
-        self._network.eval()
-
-    def _step(self, batch: Batch) -> None:
-        self._network.zero_grad(set_to_none=True)
-        losses(self._network(batch), batch).total(self._serving_weight).backward()  # type: ignore[no-untyped-call]
