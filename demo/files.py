@@ -17,6 +17,8 @@ from demo.world import World, demo_world
 
 Progress = Callable[[int, int], None]  # done, of how many
 SEED = 1
+EARLIER_FEED_DAYS = 4.0  # from the first day on: the feed the app had before
+TEST_DAYS = 1.5  # back from the last moment: a little more than the slice the trainer holds out
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class Beginning:
     seed: int
     began_at: datetime  # UTC, aware: first moment of the replayed past
     live_from: datetime  # UTC, aware: its end
+
+    @property
+    def served(self) -> tuple[datetime, datetime]:
+        """The part of the past whose pages come from the service; before and after it they are random."""
+        return self.began_at + timedelta(days=EARLIER_FEED_DAYS), self.live_from - timedelta(days=TEST_DAYS)
 
     @property
     def world(self) -> World:

@@ -69,7 +69,7 @@ async def _measure() -> str:
     try:
         served = await served_rate(world, phone, people, moment=now)
     finally:
-        await phone.close()
+        await phone.aclose()
     floor, ceiling = random_rate(world, people, moment=now), best_rate(world, people, moment=now)
     return f"true click rate of the first {COUNT}: served {served} (random {floor}, best possible {ceiling})"
 

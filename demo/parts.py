@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from demo.files import Beginning, DemoFiles, open_beginning, write_files
 from demo.keys import DemoKeys, demo_keys, keys_path
 from demo.phone import Phone
 from demo.service import Service
-from demo.simulator import EARLIER_FEED, Simulator
+from demo.simulator import Simulator
 from demo.visits import past_visits
 
 LOOK_EVERY_SECONDS = 1.0
@@ -35,22 +35,27 @@ async def run_parts(settings: Settings) -> None:
     """Run until cancelled. Raises ChildDied (in a group) or TuwenError."""
     began = time.monotonic()
     say(f"Tuwen demo. Everything it writes is in {settings.home}")
-    async with open_stores(settings) as stores, asyncio.TaskGroup() as watch:
+    async with open_stores(settings) as stores, AsyncExitStack() as closing, asyncio.TaskGroup() as watch:
         keys = demo_keys(settings)
         environment = {"TUWEN_HOME": str(settings.home), **keys.environment()}
         logs = settings.home / "logs"
-        service = Service(address_of(settings), key=keys.ops)
+        service = await closing.enter_async_context(aclosing(Service(address_of(settings), key=keys.ops)))
         async with child("API", ["app.cli", "serve"], log=logs / "api.log", environment=environment) as api:
             watch.create_task(api.watch())
             beginning = await _catalogue(stores)
             await service.wait_for("/health/live")
             await _first_generation(service, logs / "reindex.log", environment)
             await service.wait_for("/health/ready")
+            _introduce(settings, keys, seconds=time.monotonic() - began)
+            phone = await closing.enter_async_context(aclosing(Phone(address_of(settings), key=keys.client)))
+            simulator = Simulator(beginning.world, phone, served=beginning.served)
+            await _replay(DemoFiles(settings.home / "demo"), beginning, simulator)
             log = logs / "trainer.log"
             async with child("trainer", ["app.cli", "trainer"], log=log, environment=environment) as trainer:
                 watch.create_task(trainer.watch())
-                _introduce(settings, keys, seconds=time.monotonic() - began)
-                await _people(settings, beginning, keys, service)
+                watch.create_task(_tell(service, simulator, began))
+                say("simulated people are live now: a visit every few seconds; the trainer learns from the past")
+                await simulator.live(lambda: datetime.now(UTC))
 
 
 def address_of(settings: Settings) -> str:
@@ -108,26 +113,11 @@ The people are SIMULATED, and so is everything they do; the pictures and their n
 
 What happens next
   now               recommendations from the pretrained start
-  next 2-3 minutes  two weeks of the past are replayed through the API, so that the log has something to learn from
+  within a minute   two weeks of the past are replayed through the API, so that the log has something to learn from
   minutes later     the first generation trained on this log takes over, live, without a restart
   from then on      someone opens the app every few seconds; the trainer goes on learning
 Ctrl-C stops everything.
 """)
-
-
-async def _people(settings: Settings, beginning: Beginning, keys: DemoKeys, service: Service) -> None:
-    """The past, then the present, and a word when a new generation serves. Runs until cancelled."""
-    phone = Phone(address_of(settings), key=keys.client)
-    simulator = Simulator(beginning.world, phone)
-    telling = asyncio.create_task(_tell(service, simulator))
-    try:
-        await _replay(DemoFiles(settings.home / "demo"), beginning, simulator)
-        say("simulated people are live now: a visit every few seconds")
-        await simulator.live(lambda: datetime.now(UTC))
-    finally:
-        telling.cancel()
-        await phone.close()
-        await service.close()
 
 
 async def _replay(files: DemoFiles, beginning: Beginning, simulator: Simulator) -> None:
@@ -148,9 +138,9 @@ async def _replay(files: DemoFiles, beginning: Beginning, simulator: Simulator) 
         await simulator.replay(left, report)
 
 
-async def _tell(service: Service, simulator: Simulator) -> None:
+async def _tell(service: Service, simulator: Simulator, began: float) -> None:
     """Say when another generation serves, and how well the pages do by the truth that only the simulation knows."""
-    began = told = time.monotonic()
+    told = time.monotonic()
     serving, origins = await service.generations()
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -168,6 +158,6 @@ def rates_in_words(rates: Mapping[str, Sequence[float]], origins: Mapping[str, s
     """True click rate of the pages of each generation."""
     words = []
     for generation, of_pages in rates.items():
-        name = "random pages" if generation == EARLIER_FEED else f"{origins.get(generation, '')} {generation}"
+        name = f"{origins.get(generation, '')} {generation}".strip()
         words.append(f"{name} {sum(of_pages) / len(of_pages):.3f} ({len(of_pages)} pages)")
     return "true click rate of what was shown: " + "; ".join(words)

@@ -51,7 +51,7 @@ class Phone:
         if behaviours:
             await self._post("/behaviours", {"behaviours": list(behaviours)})
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 

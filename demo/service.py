@@ -37,6 +37,6 @@ class Service:
         answer = (await self._http.get("/generations")).raise_for_status().json()
         return answer["serving"], {one["generation"]: str(one["origin"]) for one in answer["generations"]}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()

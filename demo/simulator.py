@@ -1,7 +1,9 @@
 """A world and a phone -> a log that grows: first the past, replayed fast with its own dates, then live, gently.
 
-The first days of the past stand for the feed the app had before: its pages are random. From then on every page comes
-from `POST /recommend`. A person never gets two pages in one batch, so what one did is known before he asks again.
+The first days of the past stand for the feed the app had before: its pages are random. Then every page comes from
+`POST /recommend`. The last days are random again: what people do there judges every network alike, whereas pages that
+one network has chosen would flatter it. A person never gets two pages in one batch, so what he did is known before he
+asks again.
 """
 
 from __future__ import annotations
@@ -17,14 +19,13 @@ from demo.phone import Page, Phone
 from demo.visits import Visit
 from demo.world import World
 
-EARLIER_FEED_DAYS = 4.0  # pages of the first days are random: the feed before Tuwen
 POSTS_ASKED = 16
 POSTS_SHOWN = 12
 VISITS_PER_BATCH = 32
 REQUESTS_AT_ONCE = 4
 LIVE_PAUSE_SECONDS = 4.0
 
-EARLIER_FEED = "earlier feed"
+RANDOM = "random pages"
 Report = Callable[[datetime], None]  # everything up to this moment has been told
 
 
@@ -82,10 +83,11 @@ def show(world: World, visit: Visit, page: Page, *, scene: str) -> Shown:
 
 
 class Simulator:
-    """Plays the people of a world through a phone."""
+    """Plays the people of a world through a phone; `served` is the part of the past whose pages the service gives."""
 
-    def __init__(self, world: World, phone: Phone) -> None:
+    def __init__(self, world: World, phone: Phone, *, served: tuple[datetime, datetime]) -> None:
         self._world = world
+        self._served = served
         self._phone = phone
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self.rates: dict[str, list[float]] = {}  # generation -> true click rate of each of its pages
@@ -116,21 +118,21 @@ class Simulator:
             await asyncio.sleep(LIVE_PAUSE_SECONDS)
 
     async def _page(self, visit: Visit) -> Shown:
-        """What a visit of the past shows, by the earlier feed or by the service."""
-        if visit.at < self._world.began_at + timedelta(days=EARLIER_FEED_DAYS):
-            page = self._earlier_page(visit)
-        else:
+        """What a visit of the past shows, at random or by the service."""
+        if self._served[0] <= visit.at < self._served[1]:
             async with self._slots:
                 page = await self._phone.recommend(visit.person.user_id, count=POSTS_ASKED)
             page = self._as_of(visit.at, page)
+        else:
+            page = self._random_page(visit)
         self._measure(visit, page)
-        return show(self._world, visit, page, scene=EARLIER_FEED if page.recommendation_id is None else "home")
+        return show(self._world, visit, page, scene="home" if page.recommendation_id else RANDOM)
 
-    def _earlier_page(self, visit: Visit) -> Page:
-        """A random page."""
-        dice = random.Random(f"earlier:{visit.person.user_id}:{visit.at.isoformat()}")  # noqa: S311 (a simulation)
+    def _random_page(self, visit: Visit) -> Page:
+        """Any posts there were."""
+        dice = random.Random(f"random page:{visit.person.user_id}:{visit.at.isoformat()}")  # noqa: S311 (a simulation)
         rows = dice.sample([int(row) for row in self._world.published_rows(visit.at)], POSTS_SHOWN)
-        return Page(None, [self._world.posts[row].post_id for row in rows], EARLIER_FEED)
+        return Page(None, [self._world.posts[row].post_id for row in rows], RANDOM)
 
     def _as_of(self, moment: datetime, page: Page) -> Page:
         """The page without what was published after `moment`: the service knows today's posts."""

@@ -78,7 +78,7 @@ async def _page(settings: Settings, keys: DemoKeys) -> list[str]:
     try:
         return (await phone.recommend(FIRST_PERSON, count=COUNT)).post_ids
     finally:
-        await phone.close()
+        await phone.aclose()
 
 
 def wait_until_trained(settings: Settings, began: float) -> float | None:
@@ -134,7 +134,7 @@ async def rate_of(settings: Settings, generation: str, world: World, people: Seq
             await asyncio.sleep(POLL_SECONDS)
         return await served_rate(world, phone, people, moment=datetime.now(UTC))
     finally:
-        await phone.close()
+        await phone.aclose()
 
 
 async def promote(settings: Settings, generation: str) -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from app.errors import Unavailable
 from demo.phone import Page, Phone
-from demo.simulator import EARLIER_FEED, EARLIER_FEED_DAYS, POSTS_SHOWN, Simulator, batches, show
+from demo.simulator import POSTS_SHOWN, RANDOM, Simulator, batches, show
 from demo.visits import Visit, past_visits
 from demo.world import World, demo_world
 
 pytestmark = pytest.mark.anyio
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
+SERVED = (BEGAN + timedelta(days=4), BEGAN + timedelta(days=7))
 
 
 class Service:
@@ -74,7 +75,7 @@ async def test_the_past_is_told_with_its_own_dates_and_nothing_is_shown_before_i
     visits = past_visits(world, seed=1, until=BEGAN + timedelta(days=8), visits_per_person=2)[:300]
     reached: list[datetime] = []
 
-    await Simulator(world, _phone(service)).replay(visits, reached.append)
+    await Simulator(world, _phone(service), served=SERVED).replay(visits, reached.append)
 
     exposures = service.told["/exposures"]
     published = {post.post_id: post.published_at for post in world.posts}
@@ -87,7 +88,7 @@ async def test_every_behaviour_names_an_exposure_that_was_told_and_comes_after_i
     service = Service(world)
     visits = past_visits(world, seed=1, until=BEGAN + timedelta(days=8), visits_per_person=2)[:200]
 
-    await Simulator(world, _phone(service)).replay(visits, lambda until: None)
+    await Simulator(world, _phone(service), served=SERVED).replay(visits, lambda until: None)
 
     shown = {one["exposure_id"]: one for one in service.told["/exposures"]}
     assert len(service.told["/behaviours"]) > 50
@@ -97,17 +98,17 @@ async def test_every_behaviour_names_an_exposure_that_was_told_and_comes_after_i
         assert act["at"] > exposure["shown_at"]
 
 
-async def test_the_first_days_are_the_earlier_feed_and_the_rest_is_recommended(world: World) -> None:
+async def test_pages_are_random_before_and_after_the_time_that_the_service_serves(world: World) -> None:
     service = Service(world)
-    simulator = Simulator(world, _phone(service))
+    simulator = Simulator(world, _phone(service), served=SERVED)
     visits = past_visits(world, seed=1, until=BEGAN + timedelta(days=8), visits_per_person=2)
 
     await simulator.replay(visits, lambda until: None)
 
-    border = (BEGAN + timedelta(days=EARLIER_FEED_DAYS)).isoformat()
-    scenes = Counter((one["scene"], one["shown_at"] < border) for one in service.told["/exposures"])
-    assert set(scenes) == {(EARLIER_FEED, True), ("home", False)}
-    assert set(simulator.rates) == {EARLIER_FEED, "g"}
+    first, last = (moment.isoformat() for moment in SERVED)
+    scenes = {(one["scene"], first <= one["shown_at"] < last) for one in service.told["/exposures"]}
+    assert scenes == {(RANDOM, False), ("home", True)}
+    assert set(simulator.rates) == {RANDOM, "g"}
     assert max(Counter((one["user_id"], one["shown_at"]) for one in service.told["/exposures"]).values()) == POSTS_SHOWN
 
 
