@@ -28,9 +28,10 @@ from models.sizes import NetworkSizes
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-README, OPERATIONS, TRAINING, DEPENDENCIES = (
-    (ROOT / name).read_text()
-    for name in ("README.md", "docs/operations.md", "docs/training.md", "docs/dependencies.md")
+README = (ROOT / "README.md").read_text()
+OPERATIONS, SETTINGS, FILES, STORES, MONITORING, TRAINING, DEPENDENCIES = (
+    (ROOT / "docs" / f"{name}.md").read_text()
+    for name in ("operations", "settings", "files", "stores", "monitoring", "training", "dependencies")
 )
 NO_CODE = {"__init__.py"}
 
@@ -107,7 +108,7 @@ def test_every_setting_is_documented_with_its_default(name):
     default = Settings.model_fields[name].default
     shown = "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
 
-    row = next((row for row in rows(OPERATIONS) if f"`{variable}`" in row.split("|")[1]), "")
+    row = next((row for row in rows(SETTINGS) if f"`{variable}`" in row.split("|")[1]), "")
 
     assert shown in row.split("|")[2], f"{variable}: {shown!r} is not in its row"
 
@@ -146,22 +147,20 @@ def test_every_target_of_make_that_is_named_exists():
 
 @pytest.mark.parametrize("line", [PostLine, UserLine, ExposureLine, BehaviourLine, ActRecord])
 def test_every_column_of_a_file_is_documented(line):
-    section = OPERATIONS.split("### Files")[1].split("\n## ")[0]
-
-    assert [name for name in line.model_fields if not re.search(rf'[`"]{name}[`"]', section)] == []
+    assert [name for name in line.model_fields if not re.search(rf'[`"]{name}[`"]', FILES)] == []
 
 
 def test_every_metric_is_documented_and_no_other():
     families = [one for one in Metrics().registry.collect() if one.name.startswith("tuwen_")]
     known = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
-    named = {row.split("|")[1].strip(" `") for row in rows(OPERATIONS) if "`tuwen_" in row.split("|")[1]}
+    named = {row.split("|")[1].strip(" `") for row in rows(MONITORING) if "`tuwen_" in row.split("|")[1]}
 
     assert named == known
 
 
 @pytest.mark.parametrize("file", [*REQUIRED, CURVES, MANIFEST, POINTER])
 def test_every_file_of_a_generation_is_documented(file):
-    assert f"`{file}`" in OPERATIONS
+    assert f"`{file}`" in STORES
 
 
 def test_the_plan_of_the_training_page_is_the_default_one():

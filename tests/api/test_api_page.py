@@ -1,4 +1,4 @@
-"""docs/api.md against the service."""
+"""docs/api.md and docs/errors.md against the service."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from app.api import problems
 from app.api.answers import Problem
-from app.api.problems import BUSY, INVALID, NOT_READY, OF_ERRORS, OF_STATUSES, UNEXPECTED
+from app.api.problems import OF_ERRORS, OF_STATUSES, ProblemKind
 from app.api.schemas import RecommendBody
 
 pytestmark = pytest.mark.anyio
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, ERRORS = ((DOCS / name).read_text() for name in ("api.md", "errors.md"))
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def problem_kinds() -> set[ProblemKind]:
+    """Every kind that the service can answer with, wherever it is declared."""
+    tables = {*OF_ERRORS.values(), *OF_STATUSES.values()}
+    return tables | {value for value in vars(problems).values() if isinstance(value, ProblemKind)}
 
 
 async def test_the_page_lists_every_call_with_its_role(app: FastAPI) -> None:
@@ -26,11 +34,15 @@ async def test_the_page_lists_every_call_with_its_role(app: FastAPI) -> None:
     assert listed == served
 
 
-async def test_the_page_lists_every_kind_of_problem() -> None:
-    listed = {(slug, int(status)) for slug, status in re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", PAGE, re.MULTILINE)}
+async def test_every_kind_of_problem_is_explained_with_its_status_cause_and_mend() -> None:
+    explained = {
+        (slug, int(status))
+        for slug, status in re.findall(
+            r"^## ([a-z-]+)\n\n(\d+)\. \*\*Cause:\*\*(?:.|\n(?!#))*\*\*Mend:\*\*", ERRORS, re.MULTILINE
+        )
+    }
 
-    kinds = {BUSY, INVALID, NOT_READY, UNEXPECTED, *OF_ERRORS.values(), *OF_STATUSES.values()}
-    assert listed == {(kind.slug, kind.status) for kind in kinds}
+    assert explained == {(kind.slug, kind.status) for kind in problem_kinds()}
 
 
 async def test_the_examples_of_the_page_are_what_they_say() -> None:
