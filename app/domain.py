@@ -50,6 +50,7 @@ class Post:
     expires_at: datetime | None = None  # UTC, aware
     attributes: Mapping[str, Any] = field(default_factory=dict)
     hidden: bool = False
+    picture_print: int | None = None  # perceptual hash of the picture; None where it shows nothing to tell apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class Behaviour:
     kind: BehaviourKind
     at: datetime  # UTC, aware
     exposure_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One user saying that one post is not for him. No sixth behaviour: it is honoured, not predicted."""
+
+    behaviour_id: str
+    user_id: str
+    post_id: str
+    at: datetime  # UTC, aware
+    exposure_id: str | None = None
+
+
+NOT_INTERESTED = "not_interested"  # how a rejection is called among the kinds of behaviours that clients send
 
 
 @dataclass(frozen=True, slots=True)

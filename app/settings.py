@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     )
     reindex_interval_minutes: float = Field(60, gt=0, description="pause between two periodic reindexes by the trainer")
     generations_kept: int = Field(5, ge=2, le=100, description="generations kept on disk, the serving one included")
+    reserved_seconds: float = Field(
+        60, ge=0, le=3600, description="how long what was returned is held back from further calls; 0 = not at all"
+    )
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
     picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
     picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")

@@ -36,16 +36,17 @@ async def recommend_by_body(body: RecommendBody, state: State) -> Response:
     Nothing already shown to the user comes back, unless `include_seen`. A page is full, or `shortfall` says why not;
     `degraded` names what the answer had to go without while a store is down. With `cursor` the next page follows.
     """
-    return await _answer(state, body.to_request())
+    return await _answer(state, body)
 
 
 @router.get("/recommend", dependencies=[CLIENT], response_model=RecommendAnswer, openapi_extra=lane(SERVING_LANE))
 async def recommend_by_query(query: Annotated[RecommendQuery, Query()], state: State) -> Response:
     """The same with the simple parameters; repeat `category` and `city` for several."""
-    return await _answer(state, query.to_body().to_request())
+    return await _answer(state, query.to_body())
 
 
-async def _answer(state: ApiState, request: RecommendRequest) -> Response:
+async def _answer(state: ApiState, body: RecommendBody) -> Response:
+    request = body.to_request(reserved_seconds=state.stores.settings.reserved_seconds)
     user = await load_user_state(state.stores, request.user_id)
     is_fresh = await state.freshen(user)
     moment = datetime.now(UTC)

@@ -10,34 +10,66 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 
 from app.domain import BehaviourKind, PostAct
 from app.intake.event_records import BehaviourRecord, ExposureRecord, Kind
-from app.intake.fields import TAGS, Attributes, Id, Latitude, Longitude, Moment, Tag, Title, Word
+from app.intake.fields import (
+    LARGEST_NUMBER,
+    TAGS,
+    WORD_CHARACTERS,
+    Attributes,
+    Id,
+    Latitude,
+    Longitude,
+    Moment,
+    Tag,
+    Title,
+    Word,
+)
 from app.intake.posts import PostRecord
-from app.recommend.request import POSTS_AT_MOST, Near, PostFilter, RecommendRequest
+from app.recommend.request import POSTS_AT_MOST, Near, Place, PostFilter, RecommendRequest
 
 EVENTS_AT_MOST = 1000
 POSTS_PER_BATCH = 500
 IDS_AT_MOST = 1000
 WORDS_AT_MOST = 100
+ATTRIBUTES_AT_MOST = 20
 FARTHEST_KM = 20_040  # half way round the earth
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")  # a misspelt filter must not pass for none
 ANSWER = ConfigDict(frozen=True)
 
 PathId = Annotated[Id, Path(description="the id; percent-encode what is not a letter or a digit, the slash too")]
+OfPage = Annotated[int, Field(ge=1, le=POSTS_AT_MOST, description="posts of one page at most")]
+Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=POSTS_AT_MOST, description="how many posts")]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Words = Annotated[list[Tag], Field(max_length=WORDS_AT_MOST)]
 Ids = Annotated[list[Id], Field(max_length=IDS_AT_MOST)]
 Cursor = Annotated[str, Field(max_length=256)]
+AttributeValue = (
+    Annotated[str, Field(max_length=WORD_CHARACTERS)]
+    | bool
+    | Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
+)
+AttributeFilter = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=WORD_CHARACTERS)],
+        AttributeValue | Annotated[list[AttributeValue], Field(max_length=WORDS_AT_MOST)],
+    ],
+    Field(max_length=ATTRIBUTES_AT_MOST, description="name -> the value it must have, or a list of which any will do"),
+]
 
 
-class NearBody(BaseModel):
-    """Posts within a distance of a point."""
+class PlaceBody(BaseModel):
+    """A point on the ground."""
 
     model_config = STRICT
 
     latitude: Latitude
     longitude: Longitude
+
+
+class NearBody(PlaceBody):
+    """Posts within a distance of a point."""
+
     radius_km: Annotated[float, Field(gt=0, le=FARTHEST_KM, allow_inf_nan=False)]
 
 
@@ -49,12 +81,21 @@ class FilterBody(BaseModel):
     category: Words | None = None
     city: Words | None = None
     tags: Words | None = None
+    attributes: AttributeFilter | None = None
     near: NearBody | None = None
 
     def to_filter(self) -> PostFilter:
         """The same as a value of the domain."""
-        near = Near(self.near.latitude, self.near.longitude, self.near.radius_km) if self.near else None
-        return PostFilter(tuple(self.category or ()), tuple(self.city or ()), tuple(self.tags or ()), near)
+        return PostFilter(
+            category=tuple(self.category or ()),
+            city=tuple(self.city or ()),
+            tags=tuple(self.tags or ()),
+            attributes={
+                name: tuple(value) if isinstance(value, list) else (value,)
+                for name, value in (self.attributes or {}).items()
+            },
+            near=Near(self.near.latitude, self.near.longitude, self.near.radius_km) if self.near else None,
+        )
 
 
 class WeightsBody(BaseModel):
@@ -110,6 +151,12 @@ class RecommendBody(BaseModel):
     include_seen: bool = False
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     behaviour_weights: WeightsBody | None = None
+    recency_half_life_days: Days | None = None
+    popularity_influence: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
+    distance_half_km: Annotated[float, Field(gt=0, le=FARTHEST_KM, allow_inf_nan=False)] | None = None
+    place: PlaceBody | None = None
+    author_posts_at_most: OfPage | None = None
+    category_posts_at_most: OfPage | None = None
     session: Annotated[list[ActBody], Field(max_length=WORDS_AT_MOST)] | None = None
     cursor: Cursor | None = None
     record_exposures: bool = False
@@ -121,8 +168,8 @@ class RecommendBody(BaseModel):
             return values
         return {name: value for name, value in values.items() if value is not None}
 
-    def to_request(self) -> RecommendRequest:
-        """The same as a value of the domain."""
+    def to_request(self, *, reserved_seconds: float) -> RecommendRequest:
+        """The same as a value of the domain, with what the deployment adds to it."""
         weights = self.behaviour_weights.model_dump(exclude_none=True) if self.behaviour_weights else {}
         now = datetime.now(UTC)
         return RecommendRequest(
@@ -134,6 +181,13 @@ class RecommendBody(BaseModel):
             exclude_author_ids=tuple(self.exclude_author_ids or ()),
             include_seen=self.include_seen,
             diversity=self.diversity or 0.0,
+            recency_half_life_days=self.recency_half_life_days,
+            popularity_influence=self.popularity_influence or 0.0,
+            distance_half_km=self.distance_half_km,
+            place=Place(self.place.latitude, self.place.longitude) if self.place else None,
+            author_posts_at_most=self.author_posts_at_most,
+            category_posts_at_most=self.category_posts_at_most,
+            reserved_seconds=reserved_seconds,
             behaviour_weights={BehaviourKind(kind): weight for kind, weight in weights.items()},
             session=tuple(PostAct(act.post_id, BehaviourKind(act.kind), act.at or now) for act in self.session or ()),
             cursor=self.cursor or None,

@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from app.candidates.facets import attribute_words
 from app.domain import Post
 
 NO_CODE = -1
+NO_PRINT = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class PostColumns:
     city: Codes
     author: Codes
     tags: list[tuple[str, ...]]
+    attributes: list[tuple[str, ...]]  # as words, see app/candidates/facets.py
+    picture_prints: NDArray[np.uint64]  # (posts,) perceptual hashes, NO_PRINT where a picture has none
     latitude: NDArray[np.float32]  # (posts,) degrees north, NaN = unknown
     longitude: NDArray[np.float32]  # (posts,) degrees east, NaN = unknown
     published_at: NDArray[np.float64]  # (posts,) unix seconds, NaN = unknown
@@ -83,11 +87,12 @@ class PostColumns:
     @cached_property
     def tag_rows(self) -> dict[str, NDArray[np.int64]]:
         """Tag -> the rows that carry it."""
-        rows: dict[str, list[int]] = {}
-        for row, tags in enumerate(self.tags):
-            for tag in tags:
-                rows.setdefault(tag, []).append(row)
-        return {tag: np.asarray(those, np.int64) for tag, those in rows.items()}
+        return _rows_by_word(self.tags)
+
+    @cached_property
+    def attribute_rows(self) -> dict[str, NDArray[np.int64]]:
+        """Word of an attribute -> the rows that carry it."""
+        return _rows_by_word(self.attributes)
 
     @classmethod
     def of(cls, posts: Sequence[Post]) -> PostColumns:
@@ -100,6 +105,8 @@ class PostColumns:
             city=Codes.of(post.city for post in posts),
             author=Codes.of(post.author_id for post in posts),
             tags=[post.tags for post in posts],
+            attributes=[attribute_words(post.attributes) for post in posts],
+            picture_prints=np.asarray([_print(post.picture_print) for post in posts], np.uint64),
             latitude=np.asarray([_number(post.latitude) for post in posts], dtype=np.float32),
             longitude=np.asarray([_number(post.longitude) for post in posts], dtype=np.float32),
             published_at=np.asarray([_seconds(post.published_at, math.nan) for post in posts], dtype=np.float64),
@@ -110,8 +117,9 @@ class PostColumns:
         """All that one row says, comparable."""
         numbers = (self.latitude[row], self.longitude[row], self.published_at[row], self.expires_at[row])
         words = (self.category.word(row), self.city.word(row), self.author.word(row), self.tags[row])
+        looks = (self.attributes[row], int(self.picture_prints[row]))
         shown = (None if math.isnan(number) else float(number) for number in numbers)
-        return (self.post_ids[row], self.titles[row], self.picture_hashes[row], *words, *shown)
+        return (self.post_ids[row], self.titles[row], self.picture_hashes[row], *words, *looks, *shown)
 
     def followed_by(self, more: PostColumns) -> PostColumns:
         """These rows and then those of `more`."""
@@ -125,11 +133,25 @@ class PostColumns:
             city=self.city.followed_by(more.city),
             author=self.author.followed_by(more.author),
             tags=self.tags + more.tags,
+            attributes=self.attributes + more.attributes,
+            picture_prints=np.concatenate([self.picture_prints, more.picture_prints]),
             latitude=np.concatenate([self.latitude, more.latitude]),
             longitude=np.concatenate([self.longitude, more.longitude]),
             published_at=np.concatenate([self.published_at, more.published_at]),
             expires_at=np.concatenate([self.expires_at, more.expires_at]),
         )
+
+
+def _rows_by_word(words: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int64]]:
+    rows: dict[str, list[int]] = {}
+    for row, those in enumerate(words):
+        for word in those:
+            rows.setdefault(word, []).append(row)
+    return {word: np.asarray(found, np.int64) for word, found in rows.items()}
+
+
+def _print(value: int | None) -> int:
+    return NO_PRINT if value is None else value
 
 
 def _number(value: float | None) -> float:
@@ -151,6 +173,8 @@ def write_columns(columns: PostColumns, hidden: NDArray[np.bool_], file: Path) -
             "city": pa.array(columns.city.words(), pa.string()),
             "author_id": pa.array(columns.author.words(), pa.string()),
             "tags": pa.array([list(tags) for tags in columns.tags], pa.list_(pa.string())),
+            "attributes": pa.array([list(words) for words in columns.attributes], pa.list_(pa.string())),
+            "picture_print": columns.picture_prints,
             "latitude": columns.latitude,
             "longitude": columns.longitude,
             "published_at": columns.published_at,
@@ -163,7 +187,7 @@ def write_columns(columns: PostColumns, hidden: NDArray[np.bool_], file: Path) -
 
 def read_columns(file: Path) -> tuple[PostColumns, NDArray[np.bool_]]:
     """Read what `write_columns` wrote."""
-    table = pq.read_table(file)
+    table = _completed(pq.read_table(file))
     column = {name: table.column(name) for name in table.column_names}
     hidden = column["hidden"].to_numpy()
     columns = PostColumns(
@@ -174,9 +198,19 @@ def read_columns(file: Path) -> tuple[PostColumns, NDArray[np.bool_]]:
         city=Codes.of(column["city"].to_pylist()),
         author=Codes.of(column["author_id"].to_pylist()),
         tags=[tuple(tags) for tags in column["tags"].to_pylist()],
+        attributes=[tuple(words) for words in column["attributes"].to_pylist()],
+        picture_prints=column["picture_print"].to_numpy(),
         latitude=column["latitude"].to_numpy(),
         longitude=column["longitude"].to_numpy(),
         published_at=column["published_at"].to_numpy(),
         expires_at=column["expires_at"].to_numpy(),
     )
     return columns, hidden
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """A generation of an earlier version lacks the later columns; it can still be promoted."""
+    if "attributes" not in table.column_names:
+        table = table.append_column("attributes", pa.array([[]] * len(table), pa.list_(pa.string())))
+        table = table.append_column("picture_print", pa.array([NO_PRINT] * len(table), pa.uint64()))
+    return table

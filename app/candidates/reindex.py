@@ -22,6 +22,7 @@ from app.samples.tokens import Content
 from app.storage.catalogue import popular_posts, stream_catalogue
 from app.storage.job_run import job_run
 from app.storage.jobs import JobKind
+from app.storage.prints import add_missing_prints
 from app.storage.stores import Stores
 from models.cascade import Cascade
 
@@ -69,6 +70,7 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     """
     folder = GenerationFolder(stores.settings.generations)
     changes_until = datetime.now(UTC)
+    await add_missing_prints(stores.database, stores.pictures)
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
     if artefact is None:
         artefact = await asyncio.to_thread(_serving_artefact, folder, stores, posts, progress)

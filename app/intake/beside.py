@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from app.domain import PictureStatus
 from app.intake.lines import PostLine
-from app.intake.posts import keep_picture, post_row
+from app.intake.posts import KeptPicture, keep_picture, post_row
 from app.storage.posts import PostRow
 from app.storage.stores import Stores
 
 
 def row_with_picture(stores: Stores, line: PostLine, folder: Path) -> PostRow:
     """The row of a line. Reads and checks the picture, so it blocks; call it in a thread."""
-    status, picture_hash = _picture(stores, line, folder)
-    return replace(
-        post_row(line),
-        deleted_at=line.deleted_at,
-        picture_status=status,
-        picture_hash=picture_hash,
-        hidden=line.hidden,
-    )
+    row = replace(post_row(line), deleted_at=line.deleted_at, hidden=line.hidden)
+    picture = _picture(stores, line, folder)
+    return row if picture is None else replace(row, **asdict(picture))
 
 
-def _picture(stores: Stores, line: PostLine, folder: Path) -> tuple[PictureStatus | None, str | None]:
+def _picture(stores: Stores, line: PostLine, folder: Path) -> KeptPicture | None:
     if not line.picture:
-        stated = None if line.picture_status in (None, "stored") else PictureStatus(line.picture_status)
-        return stated, None
+        return None if line.picture_status in (None, "stored") else KeptPicture(PictureStatus(line.picture_status))
     file = _inside(folder, line.picture)
     if file is None:
-        return PictureStatus.MISSING, None
+        return KeptPicture(PictureStatus.MISSING)
     try:
         if file.stat().st_size > stores.settings.picture_max_bytes:
-            return PictureStatus.TOO_LARGE, None
+            return KeptPicture(PictureStatus.TOO_LARGE)
         content = file.read_bytes()
     except OSError:
-        return PictureStatus.UNREADABLE, None
+        return KeptPicture(PictureStatus.UNREADABLE)
     return keep_picture(stores, content)
 
 

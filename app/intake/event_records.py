@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.domain import Behaviour, BehaviourKind, Exposure
+from app.domain import NOT_INTERESTED, Behaviour, BehaviourKind, Exposure, Rejection
 from app.intake.fields import RECORD, Id, Moment, Position, Word
 
 ACTS_PER_EXPOSURE = 1000
@@ -18,6 +18,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 CLAMPED = "lay in the future: kept as the time of arrival"
 
 Kind = Literal["click", "like", "share", "favourite", "comment"]
+KindOrRejection = Literal["click", "like", "share", "favourite", "comment", "not_interested"]
 _KINDS: dict[str, BehaviourKind] = {kind.value: kind for kind in BehaviourKind}
 
 
@@ -47,11 +48,11 @@ class ExposureRecord(BaseModel):
 
 
 class BehaviourRecord(BaseModel):
-    """A behaviour sent by itself: of a known exposure, or of a user on a post, whichever showing it answers."""
+    """A behaviour or a rejection by itself: of a known exposure, or of a user on a post, at whichever showing."""
 
     model_config = RECORD
 
-    kind: Kind
+    kind: KindOrRejection
     behaviour_id: Id | None = None
     exposure_id: Id | None = None
     user_id: Id | None = None
@@ -131,18 +132,15 @@ def _showing(record: ExposureRecord, exposure: Exposure, arrival: Arrival) -> Sh
     return Showing(exposure, acts, CLAMPED if early else None)
 
 
-def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], arrival: Arrival) -> Behaviour:
+def behaviour_of(record: BehaviourRecord, owner: tuple[str, str], arrival: Arrival) -> Behaviour | Rejection:
     """The behaviour of a record that came by itself; `owner` is whose act on which post it is."""
     stated_at = record.at or arrival.at
     user_id, post_id = owner
-    return Behaviour(
-        record.behaviour_id or _behaviour_id(user_id, post_id, record.kind, stated_at, record.exposure_id),
-        user_id,
-        post_id,
-        _KINDS[record.kind],
-        _plausible(stated_at, arrival),
-        record.exposure_id,
-    )
+    at, exposure_id = _plausible(stated_at, arrival), record.exposure_id
+    behaviour_id = record.behaviour_id or _behaviour_id(user_id, post_id, record.kind, stated_at, exposure_id)
+    if record.kind == NOT_INTERESTED:
+        return Rejection(behaviour_id, user_id, post_id, at, exposure_id)
+    return Behaviour(behaviour_id, user_id, post_id, _KINDS[record.kind], at, exposure_id)
 
 
 def behaviour_note(record: BehaviourRecord, arrival: Arrival) -> str | None:

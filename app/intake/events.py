@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from app.domain import Behaviour, Exposure
+from app.domain import Behaviour, Exposure, Rejection
 from app.intake.event_records import (
     Arrival,
     BehaviourRecord,
@@ -25,6 +26,7 @@ UNKNOWN_EXPOSURE = "exposure_id: no such exposure; send it first, or name user_i
 OTHER_EXPOSURE = "exposure_id: is in use for another user or post"
 
 Owner = tuple[str, str]  # user_id, post_id
+Act = TypeVar("Act", bound=Behaviour | Rejection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +111,17 @@ async def record_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) 
     async with log_batch(stores.database) as batch:
         owners = await batch.owners({record.exposure_id for record in records if record.exposure_id is not None})
         found = [_attributed(record, owners.get(record.exposure_id or ""), arrival) for record in records]
-        known = await batch.known_posts({one.post_id for one in found if isinstance(one, Behaviour)})
-        acts = _first_of_each_id(one for one in found if isinstance(one, Behaviour) and one.post_id in known)
-        new = await batch.add_behaviours(list(acts.values()))
+        known = await batch.known_posts({one.post_id for one in found if not isinstance(one, str)})
+        acts = _first_of_each_id(one for one in found if not isinstance(one, str) and one.post_id in known)
+        new = await batch.add_behaviours([one for one in acts.values() if isinstance(one, Behaviour)])
+        new |= await batch.add_rejections([one for one in acts.values() if isinstance(one, Rejection)])
         user_ids = {acts[act_id].user_id for act_id in new}
         await batch.add_users(user_ids)
     statuses = _behaviour_statuses(records, found, known=known, news=set(new), arrival=arrival)
     return Recorded(statuses, user_ids, 0, 0)
 
 
-def _attributed(record: BehaviourRecord, owner: Owner | None, arrival: Arrival) -> Behaviour | str:
+def _attributed(record: BehaviourRecord, owner: Owner | None, arrival: Arrival) -> Behaviour | Rejection | str:
     """The behaviour with its user and post, or why it cannot have them."""
     if owner is None:
         if record.user_id is None or record.post_id is None:
@@ -131,7 +134,7 @@ def _attributed(record: BehaviourRecord, owner: Owner | None, arrival: Arrival) 
 
 def _behaviour_statuses(
     records: Sequence[BehaviourRecord],
-    found: Sequence[Behaviour | str],
+    found: Sequence[Behaviour | Rejection | str],
     *,
     known: frozenset[str],
     news: set[str],
@@ -152,8 +155,8 @@ def _behaviour_statuses(
     return statuses
 
 
-def _first_of_each_id(acts: Iterable[Behaviour]) -> dict[str, Behaviour]:
-    first: dict[str, Behaviour] = {}
+def _first_of_each_id(acts: Iterable[Act]) -> dict[str, Act]:
+    first: dict[str, Act] = {}
     for act in acts:
         first.setdefault(act.behaviour_id, act)
     return first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
@@ -16,6 +17,7 @@ from app.intake.pictures import check_picture
 from app.intake.status import ItemStatus, statuses_of_upsert
 from app.storage import posts as table
 from app.storage.posts import PostRow, posts_by_id, set_picture, upsert_posts
+from app.storage.prints import print_of
 from app.storage.stores import Stores
 
 
@@ -63,25 +65,34 @@ async def save_picture(stores: Stores, post_id: str, content: bytes) -> PictureS
     Raises UnknownId for a post that is not there, Unavailable when the bytes cannot be stored.
     """
     post = await _living(stores, post_id)
-    status, picture_hash = await asyncio.to_thread(keep_picture, stores, content)
-    if status is not PictureStatus.STORED and post.picture_status is PictureStatus.STORED:
-        return status
-    if await set_picture(stores.database, post_id, picture_status=status, picture_hash=picture_hash):
+    kept = await asyncio.to_thread(keep_picture, stores, content)
+    if kept.picture_status is not PictureStatus.STORED and post.picture_status is PictureStatus.STORED:
+        return kept.picture_status
+    if await set_picture(stores.database, post_id, **asdict(kept)):
         await posts_changed(stores)
-    return status
+    return kept.picture_status
 
 
-def keep_picture(stores: Stores, content: bytes) -> tuple[PictureStatus, str | None]:
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """What became of a picture, and what of it is written with its post."""
+
+    picture_status: PictureStatus
+    picture_hash: str | None = None
+    picture_print: int | None = None
+
+
+def keep_picture(stores: Stores, content: bytes) -> KeptPicture:
     """Check and store the bytes of one picture; blocks, so call it in a thread."""
     if stores.pictures.holds(content):  # it was checked when it came first
-        return PictureStatus.STORED, stores.pictures.save(content)
+        return KeptPicture(PictureStatus.STORED, stores.pictures.save(content), print_of(content))
     settings = stores.settings
     checked = check_picture(
         content, max_bytes=settings.picture_max_bytes, max_megapixels=settings.picture_max_megapixels
     )
     if isinstance(checked, PictureStatus):
-        return checked, None
-    return PictureStatus.STORED, stores.pictures.save(checked)
+        return KeptPicture(checked)
+    return KeptPicture(PictureStatus.STORED, stores.pictures.save(checked), print_of(checked))
 
 
 async def set_hidden(stores: Stores, post_id: str, *, hidden: bool) -> bool:

@@ -62,6 +62,7 @@ async def cards_values(
         filter=PostFilter(category=(looking.category,) if looking.category else ()),
         diversity=DIVERSITY,
         cursor=cursor or None,
+        reserved_seconds=parts.stores.settings.reserved_seconds,
     )
     now = datetime.now(UTC)
     try:

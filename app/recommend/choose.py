@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from app.candidates.view import CandidateView
 from app.domain import HistoryItem, Reference
 from app.recommend.diversify import diversified
-from app.recommend.filters import Passing, passing_posts
+from app.recommend.filters import Passing, passing_posts, rows_of
+from app.recommend.influence import REJECTED_AT_MOST, influence
 from app.recommend.matching import Matched, match_posts
 from app.recommend.newcomers import popular_and_fresh
 from app.recommend.rank import ranked
 from app.recommend.request import ReasonKind, RecommendRequest
+from app.recommend.room import Room
 from app.references.own import with_session
 from app.references.resolve import resolve_references
 from app.samples.history import history_before
 from app.storage.user_state import UserState
 
 POOL = 300  # best matches that are ranked and from which a varied page is chosen
+FILLERS_LOOKED_AT = 2000  # popular and fresh posts that are tried before a page stays short
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Choice:
     filler_kinds: list[ReasonKind]  # why each filler
     passing: Passing
     history: tuple[HistoryItem, ...]  # what the prediction network looks at
+    room: Room
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -43,31 +47,71 @@ class Choice:
 
 
 def choose_posts(
-    view: CandidateView, request: RecommendRequest, state: UserState, *, returned: Collection[str], moment: datetime
+    view: CandidateView,
+    request: RecommendRequest,
+    state: UserState,
+    *,
+    returned: Collection[str],
+    reserved: Sequence[str] = (),
+    moment: datetime,
 ) -> Choice:
-    """The page for this user at this moment, without the posts `returned` on earlier pages."""
+    """The page for this user at this moment: without the posts `returned` on earlier pages, and without those reserved
+    by other calls a moment ago as long as there are others.
+    """
     references = resolve_references(state, request.session, known=view.row_of)
     shown = with_session(state.shown, request.session, user_id=request.user_id, moment=moment)
     history = history_before(shown, moment, view.history_limits)
-    passing = passing_posts(view, request, seen=state.seen, returned=returned, moment=moment)
-    matched = _matched(view, request, references, passing=passing.mask, history=history, moment=moment)
-    rest = passing.mask.copy()
+    passing = passing_posts(
+        view, request, seen=state.seen, rejected=state.rejected, returned=returned, reserved=reserved, moment=moment
+    )
+    room = Room(
+        view,
+        author_posts_at_most=request.author_posts_at_most,
+        category_posts_at_most=request.category_posts_at_most,
+    )
+    pool = match_posts(view, references, passing.mask, count=POOL)
+    rejected = rows_of(view.row_of, state.rejected[:REJECTED_AT_MOST])
+    pool = ranked(
+        view,
+        pool,
+        weights=request.behaviour_weights,
+        influence=influence(view, request, pool.rows, rejected=rejected, moment=moment),
+        history=history,
+        moment=moment,
+    )
+    matched = _on_the_page(view, request, pool, room=room)
+    filler_rows, filler_kinds = _fillers(view, passing.mask, matched, room=room, count=request.k - len(matched.rows))
+    return Choice(references, matched, filler_rows, filler_kinds, passing, history, room)
+
+
+def _on_the_page(view: CandidateView, request: RecommendRequest, pool: Matched, *, room: Room) -> Matched:
+    """Up to k of the ranked matches, in the order of the page."""
+    rows = pool.rows.tolist()
+    places = diversified(
+        pool.scores,
+        view.vectors[pool.rows],
+        count=request.k,
+        diversity=request.diversity,
+        takes=lambda place: room.takes(rows[place]),
+    )
+    return pool.take(places)
+
+
+def _fillers(
+    view: CandidateView, passing: NDArray[np.bool_], matched: Matched, *, room: Room, count: int
+) -> tuple[NDArray[np.int64], list[ReasonKind]]:
+    """Rows (fillers,) of up to `count` popular and fresh posts that may join the page, and why each."""
+    if not count:
+        return np.zeros(0, np.int64), []
+    rest = passing.copy()
     rest[matched.rows] = False
-    filler_rows, filler_kinds = popular_and_fresh(view, rest, count=request.k - len(matched.rows))
-    return Choice(references, matched, filler_rows, filler_kinds, passing, history)
-
-
-def _matched(
-    view: CandidateView,
-    request: RecommendRequest,
-    references: Sequence[Reference],
-    *,
-    passing: NDArray[np.bool_],
-    history: Sequence[HistoryItem],
-    moment: datetime,
-) -> Matched:
-    """Up to k of the posts that match the references, in the order of the page."""
-    pool = match_posts(view, references, passing, count=POOL)
-    order = ranked(view, pool, weights=request.behaviour_weights, history=history, moment=moment)
-    vectors = view.vectors[order.rows]
-    return order.take(diversified(order.scores, vectors, count=request.k, diversity=request.diversity))
+    taken: list[tuple[int, ReasonKind]] = []
+    for looked_at in (2 * count, FILLERS_LOOKED_AT):
+        rows, kinds = popular_and_fresh(view, rest, count=looked_at)
+        for row, kind in zip(rows.tolist(), kinds, strict=True):
+            if len(taken) < count and room.takes(row):
+                taken.append((row, kind))
+        if len(taken) == count:
+            break
+        rest[rows] = False
+    return np.asarray([row for row, _ in taken], np.int64), [kind for _, kind in taken]

@@ -7,7 +7,6 @@ from datetime import datetime
 from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS
 from app.recommend.choose import Choice
-from app.recommend.filters import Passing
 from app.recommend.request import Reason, ReasonKind, RecommendedPost, RecommendRequest
 
 
@@ -49,8 +48,9 @@ def _scores(choice: Choice) -> list[float]:
     return scores + [below - place / fillers for place in range(1, fillers + 1)]
 
 
-def shortfall(request: RecommendRequest, passing: Passing, *, returned: int, page: int) -> str | None:
+def shortfall(request: RecommendRequest, choice: Choice, *, returned: int) -> str | None:
     """Why the page has fewer posts than asked for; None when it has them all."""
+    passing, page = choice.passing, len(choice.rows)
     if page >= request.k:
         return None
     reasons = [f"{passing.available} posts can be recommended"]
@@ -61,5 +61,16 @@ def shortfall(request: RecommendRequest, passing: Passing, *, returned: int, pag
     others = passing.filtered - passing.seen - passing.left
     if others:
         returned_before = ", returned on earlier pages" if returned else ""
-        reasons.append(f"{others} are excluded by the request{returned_before} or the user's own")
+        reasons.append(f"{others} are excluded by the request{returned_before}, not wanted or the user's own")
+    if page < passing.left:
+        reasons.append(f"{passing.left - page} wait for the next page: {_waiting(choice)}")
     return f"{page} of {request.k}: " + ", ".join(reasons)
+
+
+def _waiting(choice: Choice) -> str:
+    """Why posts that may be recommended are not on this page."""
+    room = choice.room
+    causes = [f"{room.copies} are near copies of pictures on this one"] if room.copies else []
+    if room.over_limit:
+        causes.append(f"{room.over_limit} are over the limit for an author or a category")
+    return " and ".join(causes) or "the best were looked at, none of them may join it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
+from app.candidates.facets import attribute_word
 from app.candidates.view import CandidateView
 from app.recommend.request import Near, PostFilter, RecommendRequest
 
@@ -23,11 +24,11 @@ KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180
 class Passing:
     """The posts that may be recommended, and how many were left after each step."""
 
-    mask: Mask  # (posts,)
+    mask: Mask  # (posts,) without those held back
     available: int  # living posts
     filtered: int  # of those, posts that pass the request's filter
     seen: int  # of those, posts that the user has been shown, the session included
-    left: int
+    left: int  # of those, posts neither excluded nor returned before; this page or a later one may have them
 
 
 def passing_posts(
@@ -35,10 +36,15 @@ def passing_posts(
     request: RecommendRequest,
     *,
     seen: Collection[str],
+    rejected: Collection[str] = (),
     returned: Collection[str],
+    reserved: Sequence[str] = (),
     moment: datetime,
 ) -> Passing:
-    """Living posts that pass the filter, without those seen, excluded, returned on earlier pages, or the user's own."""
+    """Living posts that pass the filter, without those seen, rejected, excluded, returned on earlier pages, or his own.
+
+    Reserved posts, the one reserved longest ago first, are held back as far as the page can be filled without them.
+    """
     columns = view.columns
     mask = view.alive & (columns.expires_at > moment.timestamp())
     available = int(np.count_nonzero(mask))
@@ -50,10 +56,19 @@ def passing_posts(
     seen_count = filtered - int(np.count_nonzero(mask))
     mask[rows_of(view.row_of, request.exclude_post_ids)] = False
     mask[rows_of(view.row_of, returned)] = False
+    mask[rows_of(view.row_of, rejected)] = False
     authors = [author for author in (request.user_id, *request.exclude_author_ids) if author in columns.author]
     if authors:
         mask &= ~columns.author.mask(authors)
-    return Passing(mask, available, filtered, seen_count, int(np.count_nonzero(mask)))
+    left = int(np.count_nonzero(mask))
+    _hold_back(mask, rows_of(view.row_of, reserved), at_most=left - request.k)
+    return Passing(mask, available, filtered, seen_count, left)
+
+
+def _hold_back(mask: Mask, reserved: NDArray[np.int64], *, at_most: int) -> None:
+    """Clear the mask (posts,) at the last `at_most` of the reserved rows (reserved,)."""
+    standing = reserved[mask[reserved]]
+    mask[standing[max(0, len(standing) - max(0, at_most)) :]] = False
 
 
 def rows_of(row_of: Mapping[str, int], post_ids: Collection[str]) -> NDArray[np.int64]:
@@ -79,12 +94,21 @@ def apply_filter(mask: Mask, columns: PostColumns, wanted: PostFilter) -> None:
     if wanted.city:
         mask &= columns.city.mask(wanted.city)
     if wanted.tags:
-        tagged = np.zeros(len(mask), bool)
-        for tag in wanted.tags:
-            tagged[columns.tag_rows.get(tag, np.zeros(0, np.int64))] = True
-        mask &= tagged
+        mask &= _with_any(columns.tag_rows, wanted.tags, posts=len(mask))
+    for name, values in wanted.attributes.items():
+        words = [attribute_word(name, value) for value in values]
+        mask &= _with_any(columns.attribute_rows, words, posts=len(mask))
     if wanted.near is not None:
         _apply_distance(mask, columns, wanted.near)
+
+
+def _with_any(rows_of_word: Mapping[str, NDArray[np.int64]], words: Iterable[str], *, posts: int) -> Mask:
+    """Which posts carry one of the words, (posts,)."""
+    carrying = np.zeros(posts, bool)
+    for word in words:
+        if word in rows_of_word:
+            carrying[rows_of_word[word]] = True
+    return carrying
 
 
 def _apply_distance(mask: Mask, columns: PostColumns, near: Near) -> None:

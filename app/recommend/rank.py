@@ -19,14 +19,22 @@ def ranked(
     matched: Matched,
     *,
     weights: Mapping[BehaviourKind, float],
+    influence: NDArray[np.float32] | None = None,
     history: Sequence[HistoryItem],
     moment: datetime,
 ) -> Matched:
-    """The posts best first. Without weights the match stands as it is: that is the score the network is trained on."""
-    if not weights or not len(matched.rows):
+    """The posts best first. Without weights the match stands as it is: that is the score the network is trained on.
+
+    influence (matches,) changes the log-odds of each.
+    """
+    if not len(matched.rows) or (not weights and influence is None):
         return matched
-    worth = view.predict(history, moment, matched.rows) @ _in_order(weights)
-    return replace(matched, scores=worth).take(np.argsort(-worth, kind="stable"))
+    lift = np.float32(0) if influence is None else influence
+    if weights:
+        scores = (view.predict(history, moment, matched.rows) @ _in_order(weights)) * np.exp(lift)
+    else:
+        scores = matched.scores + lift
+    return replace(matched, scores=scores).take(np.argsort(-scores, kind="stable"))
 
 
 def _in_order(weights: Mapping[BehaviourKind, float]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -12,11 +13,9 @@ from app.recommend.explain import recommended_posts, shortfall
 from app.recommend.filters import unknown_ids
 from app.recommend.request import Recommendation, RecommendRequest
 from app.storage.cache import Cache
-from app.storage.pages import read_page, save_page
+from app.storage.pages import Feed, read_feed, save_page
 from app.storage.stores import Stores
 from app.storage.user_state import CACHE, LoadedUser, load_user_state
-
-RETURNED_AT_MOST = 2000  # posts of one feed before it has to start again from the top
 
 
 async def recommend(
@@ -33,39 +32,49 @@ async def recommend(
     page after the first may repeat posts of the pages before it, unless they were recorded as shown.
     """
     user = user or await load_user_state(stores, request.user_id)
-    returned, without = await _returned(stores.cache, request)
-    choice = choose_posts(view, request, user.state, returned=returned, moment=moment)
+    feed, without = await _feed(stores.cache, request)
+    # A feed that goes on knows what it has got; and whoever asks for posts seen before asks for these too.
+    is_free = request.cursor is None and not request.include_seen
+    reserved = user.reserved.post_ids if is_free else ()
+    choice = choose_posts(view, request, user.state, returned=feed.post_ids, reserved=reserved, moment=moment)
     posts = recommended_posts(view, choice, moment=moment)
-    ids = (*returned, *(post.post_id for post in posts))
-    cursor, without_too = await _cursor(stores.cache, request, ids) if len(posts) == request.k else (None, ())
-    return Recommendation(
+    found = Recommendation(
         recommendation_id=uuid4().hex,
         generation=view.generation,
         posts=posts,
-        cursor=cursor,
-        shortfall=shortfall(request, choice.passing, returned=len(returned), page=len(posts)),
-        degraded=tuple(sorted({*user.degraded, *without, *without_too})),
+        cursor=None,
+        shortfall=shortfall(request, choice, returned=len(feed.post_ids)),
+        degraded=tuple(sorted({*user.degraded, *without})),
         ignored_ids=unknown_ids(view, request),
     )
+    return await _with_cursor(stores.cache, request, found, feed=feed, user=user, left=choice.passing.left)
 
 
-async def _returned(cache: Cache, request: RecommendRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+async def _feed(cache: Cache, request: RecommendRequest) -> tuple[Feed, tuple[str, ...]]:
     """The posts of the earlier pages, and what could not be asked."""
     if request.cursor is None:
-        return (), ()
+        return Feed(), ()
     try:
-        return await read_page(cache, request.user_id, request.cursor), ()
+        return await read_feed(cache, request.user_id, request.cursor), ()
     except Unavailable:
-        return (), (CACHE,)
+        return Feed(), (CACHE,)
 
 
-async def _cursor(
-    cache: Cache, request: RecommendRequest, returned: tuple[str, ...]
-) -> tuple[str | None, tuple[str, ...]]:
-    """The cursor for the next page, and what could not be asked."""
-    if len(returned) >= RETURNED_AT_MOST:
-        return None, ()
+async def _with_cursor(
+    cache: Cache, request: RecommendRequest, found: Recommendation, *, feed: Feed, user: LoadedUser, left: int
+) -> Recommendation:
+    """The answer with the cursor for the next page, when any of the posts `left` before it remain for one."""
+    page = [post.post_id for post in found.posts]
     try:
-        return await save_page(cache, request.user_id, returned), ()
+        cursor = await save_page(
+            cache,
+            request.user_id,
+            feed,
+            page,
+            reservations=user.reserved,
+            reserved_seconds=request.reserved_seconds,
+            goes_on=0 < len(page) < left,
+        )
     except Unavailable:
-        return None, (CACHE,)
+        return replace(found, degraded=tuple(sorted({*found.degraded, CACHE})))
+    return replace(found, cursor=cursor)

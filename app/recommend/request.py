@@ -15,6 +15,14 @@ POSTS_AT_MOST = 100  # of one page
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A point on the ground."""
+
+    latitude: float  # degrees north
+    longitude: float  # degrees east
+
+
+@dataclass(frozen=True, slots=True)
 class Near:
     """Posts within a distance of a point."""
 
@@ -30,6 +38,7 @@ class PostFilter:
     category: tuple[str, ...] = ()
     city: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)  # all names must be met
     near: Near | None = None
 
 
@@ -46,8 +55,15 @@ class RecommendRequest:
     include_seen: bool = False
     diversity: float = 0.0  # 0 = by score alone .. 1 = as unlike each other as can be
     behaviour_weights: Mapping[BehaviourKind, float] = field(default_factory=dict)  # given: order by what is likely
+    recency_half_life_days: float | None = None  # after so many days a post counts half as much
+    popularity_influence: float = 0.0  # log-odds that the most popular post gains
+    distance_half_km: float | None = None  # so far away from `place` a post counts half as much
+    place: Place | None = None  # where the user is; the point of filter.near when not given
+    author_posts_at_most: int | None = None  # of one page
+    category_posts_at_most: int | None = None  # of one page
     session: tuple[PostAct, ...] = ()  # acts that the log may not have yet; they are not stored
     cursor: str | None = None
+    reserved_seconds: float = 0.0  # how long what is returned is held back from further calls without a cursor
     record_exposures: bool = False  # for the caller: write `Recommendation.exposures` to the log
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ def resolve_references(state: UserState, session: Sequence[PostAct], *, known: C
     """Own posts and those of the session, latest first; then those of peers, weightiest first, each post once.
 
     `known` are the posts that have a vector, recommendable or not: one that was hidden still tells of a taste. Peers by
-    attributes are asked only when little is known of the user himself.
+    attributes are asked only when little is known of the user himself. A post in which he is not interested is none.
     """
     references = own_references(state.shown, session, known=known)
     kinds = [ReferenceKind.SIMILAR_USER]
@@ -24,4 +24,5 @@ def resolve_references(state: UserState, session: Sequence[PostAct], *, known: C
     for kind in kinds:
         taken = {reference.post_id for reference in references}
         references += peer_references(state.peers, kind, known=known, own=taken)
-    return references
+    unwanted = set(state.rejected)
+    return tuple([one for one in references if one.post_id not in unwanted]) if unwanted else references

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.domain import Behaviour, Exposure
+from app.domain import Behaviour, Exposure, Rejection
 from app.storage.postgres import transaction
 
 # Writers of users and of the log share this advisory lock. Erasing a person takes it alone, so that no batch under
@@ -51,9 +51,19 @@ _ADD_BEHAVIOURS = text(r"""
     ON CONFLICT DO NOTHING RETURNING behaviour_id)
     SELECT string_agg(behaviour_id, E'\n') FROM added""")
 
+_ADD_REJECTIONS = text(r"""
+    WITH added AS (
+    INSERT INTO rejections (behaviour_id, user_id, post_id, at, exposure_id)
+    SELECT behaviour_id, user_id, post_id, at, exposure_id
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (behaviour_id text, user_id text, post_id text,
+        at timestamptz, exposure_id text)
+    ORDER BY behaviour_id COLLATE "C"
+    ON CONFLICT DO NOTHING RETURNING behaviour_id)
+    SELECT string_agg(behaviour_id, E'\n') FROM added""")
+
 
 class LogBatch:
-    """One open transaction on the log. Write in the order exposures, behaviours, users."""
+    """One open transaction on the log. Write in the order exposures, behaviours, rejections, users."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -87,6 +97,12 @@ class LogBatch:
         if not behaviours:
             return frozenset()
         return _ids(await self._connection.scalar(_ADD_BEHAVIOURS, {"rows": orjson.dumps(behaviours).decode()}))
+
+    async def add_rejections(self, rejections: Sequence[Rejection]) -> frozenset[str]:
+        """Write the rejections that are not there yet and return their ids. Ids in a batch are distinct."""
+        if not rejections:
+            return frozenset()
+        return _ids(await self._connection.scalar(_ADD_REJECTIONS, {"rows": orjson.dumps(rejections).decode()}))
 
 
 def _ids(lines: str | None) -> frozenset[str]:

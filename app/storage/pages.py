@@ -1,49 +1,104 @@
 """Pages already returned -> an opaque cursor, and back, in Redis: what a feed has got does not come again.
 
-A cursor stands for everything returned up to it, and is never changed: asking twice with one cursor is harmless.
+A cursor stands for everything returned up to it, and is never changed: asking twice with one cursor is harmless. Long
+feeds leave their earlier posts in segments that their later cursors share, so that a feed takes memory by its posts
+and not by their square.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import cast
 
 import orjson
 
 from app.errors import ExpiredCursor
 from app.storage.cache import Cache
+from app.storage.reservations import Reservations
 
 KEPT_SECONDS = 30 * 60
 TOKEN_BYTES = 16
 CURSOR_CHARACTERS_AT_MOST = 64
+SEGMENT_POSTS = 500
+FEED_POSTS_AT_MOST = 20_000  # of one feed before it has to start again from the top: no thumb scrolls so far
 EXPIRED = "cursor: unknown, of another user, or older than half an hour; ask again without it to start from the top"
 
 
-async def save_page(cache: Cache, user_id: str, post_ids: Sequence[str]) -> str:
-    """Keep the ids returned so far and give the cursor for what follows. Raises Unavailable."""
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What one feed has got so far."""
+
+    segments: tuple[str, ...] = ()  # tokens of the earlier posts' segments
+    earlier: tuple[str, ...] = ()  # ids in the segments
+    recent: tuple[str, ...] = ()  # ids since then
+
+    @property
+    def post_ids(self) -> tuple[str, ...]:
+        """Everything returned up to here."""
+        return self.earlier + self.recent
+
+
+async def save_page(
+    cache: Cache,
+    user_id: str,
+    feed: Feed,
+    page: Sequence[str],
+    *,
+    reservations: Reservations,
+    reserved_seconds: float,
+    goes_on: bool,
+) -> str | None:
+    """Keep what a page has added to the feed, reserve it, and give the cursor for what follows, if anything does.
+
+    Raises Unavailable.
+    """
+    recent, segments = (*feed.recent, *page), feed.segments
+    goes_on = goes_on and len(feed.earlier) + len(recent) < FEED_POSTS_AT_MOST
     cursor = secrets.token_urlsafe(TOKEN_BYTES)
-    async with cache.use() as redis:
-        await redis.set(_key(cursor), orjson.dumps((_digest(user_id), list(post_ids))), ex=KEPT_SECONDS)
-    return cursor
+    async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
+        if goes_on:
+            if len(recent) >= SEGMENT_POSTS:
+                segments = (*segments, secrets.token_urlsafe(TOKEN_BYTES))
+                pipeline.set(_segment_key(segments[-1]), orjson.dumps(recent), ex=KEPT_SECONDS)
+                recent = ()
+            for segment in feed.segments:
+                pipeline.expire(_segment_key(segment), KEPT_SECONDS)
+            pipeline.set(_key(cursor), orjson.dumps((_digest(user_id), segments, recent)), ex=KEPT_SECONDS)
+        if reserved_seconds and page:
+            reservations.extend(pipeline, user_id, page, seconds=reserved_seconds)
+        if len(pipeline):
+            await pipeline.execute()
+    return cursor if goes_on else None
 
 
-async def read_page(cache: Cache, user_id: str, cursor: str) -> tuple[str, ...]:
-    """The ids returned up to the cursor. Raises ExpiredCursor, Unavailable."""
+async def read_feed(cache: Cache, user_id: str, cursor: str) -> Feed:
+    """What was returned up to the cursor. Raises ExpiredCursor, Unavailable."""
     if len(cursor) > CURSOR_CHARACTERS_AT_MOST:
         raise ExpiredCursor(EXPIRED)
     async with cache.use() as redis:
         content = await redis.get(_key(cursor))
-    if content is None:
+        if content is None:
+            raise ExpiredCursor(EXPIRED)
+        digest, segments, recent = orjson.loads(content)
+        if digest != _digest(user_id):
+            raise ExpiredCursor(EXPIRED)
+        keys = [_segment_key(one) for one in segments]
+        parts = cast(list[bytes | None], await redis.mget(keys)) if keys else []
+    if None in parts:
         raise ExpiredCursor(EXPIRED)
-    digest, post_ids = orjson.loads(content)
-    if digest != _digest(user_id):
-        raise ExpiredCursor(EXPIRED)
-    return tuple(post_ids)
+    earlier = tuple(post_id for part in parts for post_id in orjson.loads(part or b"[]"))
+    return Feed(tuple(segments), earlier, tuple(recent))
 
 
 def _key(cursor: str) -> str:
     return f"page:{cursor}"
+
+
+def _segment_key(token: str) -> str:
+    return f"segment:{token}"
 
 
 def _digest(user_id: str) -> str:

@@ -18,7 +18,7 @@ from app.storage.postgres import transaction
 VERSION_KEY = "posts:version"
 
 _COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
-    published_at, expires_at, attributes, hidden"""
+    published_at, expires_at, attributes, hidden, picture_print"""
 _CONTENT = """title, category, city, latitude, longitude, author_id, tags, published_at, expires_at, attributes,
     deleted_at"""
 _CONTENT_TYPES = """title text, category text, city text, latitude double precision, longitude double precision,
@@ -45,18 +45,20 @@ _UPSERT = text(f"""
 _AMEND = text("""
     UPDATE posts p
     SET picture_hash = CASE WHEN i.picture_status IS NULL THEN p.picture_hash ELSE i.picture_hash END,
+        picture_print = CASE WHEN i.picture_status IS NULL THEN p.picture_print ELSE i.picture_print END,
         picture_status = coalesce(i.picture_status, p.picture_status),
         hidden = coalesce(i.hidden, p.hidden),
         changed_at = clock_timestamp()
     FROM json_to_recordset(CAST(:rows AS json))
-        AS i (post_id text, picture_hash text, picture_status text, hidden boolean)
+        AS i (post_id text, picture_hash text, picture_status text, picture_print bigint, hidden boolean)
     WHERE p.post_id = i.post_id
         AND ((i.picture_status IS NOT NULL
               AND (p.picture_hash, p.picture_status) IS DISTINCT FROM (i.picture_hash, i.picture_status))
              OR p.hidden <> i.hidden)
     RETURNING p.post_id""")
 _SET_PICTURE = text("""
-    UPDATE posts SET picture_hash = :picture_hash, picture_status = :picture_status, changed_at = clock_timestamp()
+    UPDATE posts SET picture_hash = :picture_hash, picture_status = :picture_status, picture_print = :picture_print,
+        changed_at = clock_timestamp()
     WHERE post_id = :post_id AND deleted_at IS NULL
         AND (picture_hash, picture_status) IS DISTINCT FROM (:picture_hash, :picture_status)
     RETURNING post_id""")
@@ -79,7 +81,7 @@ _COUNT = text("SELECT count(*) FROM posts WHERE deleted_at IS NULL")
 
 @dataclass(frozen=True, slots=True)
 class PostRow:
-    """A post as it is to be written. Content always replaces; of the last three, None leaves what is there."""
+    """A post as it is to be written. Content always replaces; of the last four, None leaves what is there."""
 
     post_id: str
     title: str
@@ -95,6 +97,7 @@ class PostRow:
     deleted_at: datetime | None = None  # None revives a deleted post
     picture_status: PictureStatus | None = None
     picture_hash: str | None = None  # counts only beside a picture_status
+    picture_print: int | None = None  # likewise
     hidden: bool | None = None
 
 
@@ -120,10 +123,20 @@ async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow]) -> frozen
 
 
 async def set_picture(
-    database: AsyncEngine, post_id: str, *, picture_status: PictureStatus, picture_hash: str | None
+    database: AsyncEngine,
+    post_id: str,
+    *,
+    picture_status: PictureStatus,
+    picture_hash: str | None,
+    picture_print: int | None = None,
 ) -> bool:
     """Give a living post its picture, or say why it has none. False when nothing changed."""
-    values = {"post_id": post_id, "picture_status": picture_status, "picture_hash": picture_hash}
+    values = {
+        "post_id": post_id,
+        "picture_status": picture_status,
+        "picture_hash": picture_hash,
+        "picture_print": picture_print,
+    }
     async with transaction(database) as connection:
         return await connection.scalar(_SET_PICTURE, values) is not None
 
@@ -200,4 +213,5 @@ def post_of(row: RowMapping) -> Post:
         expires_at=row["expires_at"],
         attributes=row["attributes"],
         hidden=row["hidden"],
+        picture_print=row["picture_print"],
     )

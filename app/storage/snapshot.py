@@ -36,10 +36,14 @@ _EXPOSURES = text("""
 _LOOSE = text("""
     SELECT json_build_object('behaviour_id', behaviour_id, 'exposure_id', exposure_id, 'user_id', user_id,
         'post_id', post_id, 'kind', kind, 'at', at)::text
-    FROM behaviours b
-    WHERE NOT EXISTS (
-        SELECT FROM exposures e
-        WHERE e.exposure_id = b.exposure_id AND e.user_id = b.user_id AND e.post_id = b.post_id)
+    FROM (
+        SELECT behaviour_id, exposure_id, user_id, post_id, kind, at FROM behaviours b
+        WHERE NOT EXISTS (
+            SELECT FROM exposures e
+            WHERE e.exposure_id = b.exposure_id AND e.user_id = b.user_id AND e.post_id = b.post_id)
+        UNION ALL
+        SELECT behaviour_id, exposure_id, user_id, post_id, 'not_interested', at FROM rejections
+    ) AS loose
     ORDER BY behaviour_id""")
 
 
@@ -68,7 +72,7 @@ class Snapshot:
                 yield line, acts
 
     async def loose_behaviours(self) -> AsyncIterator[str]:
-        """One line of JSON per behaviour that is in no exposure's line."""
+        """One line of JSON per behaviour that is in no exposure's line, and per rejection."""
         async with self._connection.stream(_LOOSE, execution_options=_STREAMED) as rows:
             async for (line,) in rows:
                 yield line

@@ -12,7 +12,7 @@ from app.domain import BEHAVIOUR_KINDS, Act, PostAct, ReferenceKind, ShownPost
 from app.storage.peers import Peer
 from app.storage.user_log import UserLog
 
-FORMAT = 1  # a new number for every change of the layout below
+FORMAT = 2  # a new number for every change of the layout below
 KIND_NUMBER = {kind: number for number, kind in enumerate(BEHAVIOUR_KINDS)}
 
 
@@ -30,7 +30,8 @@ class CachedLog:
             (one.exposure_id, one.post_id, one.shown_at.timestamp(), one.position, [_act(act) for act in one.acts])
             for one in self.log.shown
         ]
-        return orjson.dumps((FORMAT, self.version, self.read_at, shown, list(self.log.seen)))
+        log = self.log
+        return orjson.dumps((FORMAT, self.version, self.read_at, shown, list(log.seen), log.rejected))
 
     @classmethod
     def of(cls, content: bytes | None, user_id: str) -> Self | None:
@@ -38,8 +39,8 @@ class CachedLog:
         fields = _fields(content)
         if fields is None:
             return None
-        version, read_at, shown, seen = fields
-        log = UserLog(tuple(_shown_post(user_id, *one) for one in shown), frozenset(seen))
+        version, read_at, shown, seen, rejected = fields
+        log = UserLog(tuple(_shown_post(user_id, *one) for one in shown), frozenset(seen), tuple(rejected))
         return cls(version, read_at, log)
 
 

@@ -17,6 +17,7 @@ from app.storage.attribution import BehaviourRow, ShowingRow, with_acts
 SHOWINGS_AT_MOST = 200  # latest showings, whatever followed
 ACTS_AT_MOST = 400  # latest acts; the showings they answer come along however old, or references would be lost
 SEEN_AT_MOST = 20_000  # latest showings whose posts are not shown again
+REJECTED_AT_MOST = 2000  # latest posts in which the user is not interested
 SHOWINGS_OF_ACTED_POSTS_AT_MOST = 2000
 
 _ACTS = text("""
@@ -32,11 +33,17 @@ _SHOWINGS = text("""
     showings=SHOWINGS_AT_MOST, showings_of_acted=SHOWINGS_OF_ACTED_POSTS_AT_MOST
 )
 _SEEN = text("""
-    SELECT array_agg(post_id) FROM (
-        (SELECT post_id FROM exposures WHERE user_id = :user_id ORDER BY shown_at DESC LIMIT :seen)
-        UNION ALL
-        (SELECT post_id FROM behaviours WHERE user_id = :user_id ORDER BY at DESC LIMIT :seen)
-    ) AS latest""").bindparams(seen=SEEN_AT_MOST)
+    SELECT (
+        SELECT array_agg(post_id) FROM (
+            (SELECT post_id FROM exposures WHERE user_id = :user_id ORDER BY shown_at DESC LIMIT :seen)
+            UNION ALL
+            (SELECT post_id FROM behaviours WHERE user_id = :user_id ORDER BY at DESC LIMIT :seen)
+        ) AS latest
+    ) AS seen, (
+        SELECT array_agg(post_id ORDER BY at DESC, behaviour_id) FROM (
+            SELECT * FROM rejections WHERE user_id = :user_id ORDER BY at DESC, behaviour_id LIMIT :rejected
+        ) AS latest
+    ) AS rejected""").bindparams(seen=SEEN_AT_MOST, rejected=REJECTED_AT_MOST)
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 by_showing = attrgetter("shown_at", "exposure_id")
@@ -48,6 +55,7 @@ class UserLog:
 
     shown: tuple[ShownPost, ...] = ()  # oldest first: the latest, and older ones that were acted on
     seen: frozenset[str] = frozenset()  # ids of posts shown to him
+    rejected: tuple[str, ...] = ()  # ids of posts in which he is not interested, latest first
 
     @property
     def latest_like_at(self) -> datetime | None:
@@ -61,8 +69,9 @@ async def read_user_log(connection: AsyncConnection, user_id: str) -> UserLog:
     acts = (await connection.execute(_ACTS, {"user_id": user_id})).all()
     wanted = {"user_id": user_id, "post_ids": list({act.post_id for act in acts})}
     showings = [ShowingRow._make(row) for row in await connection.execute(_SHOWINGS, wanted)]
-    seen = await connection.scalar(_SEEN, {"user_id": user_id})
-    return UserLog(_attributed(user_id, showings, acts=acts), frozenset(seen or ()))
+    seen, rejected = (await connection.execute(_SEEN, {"user_id": user_id})).one()
+    shown = _attributed(user_id, showings, acts=acts)
+    return UserLog(shown, frozenset(seen or ()), tuple(dict.fromkeys(rejected or ())))
 
 
 def _attributed(user_id: str, showings: Sequence[ShowingRow], *, acts: Sequence[Row[Any]]) -> tuple[ShownPost, ...]:

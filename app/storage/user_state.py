@@ -24,6 +24,7 @@ from app.storage.cache import Cache
 from app.storage.flights import Flights
 from app.storage.peers import Peer, find_peers, read_peers
 from app.storage.postgres import transaction
+from app.storage.reservations import NOTHING_RESERVED, Reservations, reserved_key
 from app.storage.stores import Stores
 from app.storage.user_bytes import CachedLog, CachedPeers
 from app.storage.user_log import UserLog, read_user_log
@@ -49,6 +50,7 @@ class UserState:
 
     shown: tuple[ShownPost, ...] = ()  # oldest first: the latest 200, and older ones that were acted on
     seen: frozenset[str] = frozenset()  # ids of posts shown to him
+    rejected: tuple[str, ...] = ()  # ids of posts in which he is not interested, latest first
     peers: tuple[Peer, ...] = ()
 
 
@@ -59,6 +61,7 @@ class LoadedUser:
     state: UserState
     degraded: tuple[str, ...] = ()  # of "cache", "history", "peers"
     posts_version: int | None = None
+    reserved: Reservations = NOTHING_RESERVED  # what was returned to the user a moment ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class _Cached:
     log: CachedLog | None = None
     peers: CachedPeers | None = None
     posts_version: int | None = None
+    reserved: Reservations = NOTHING_RESERVED
     is_reachable: bool = True
 
     @property
@@ -114,7 +118,8 @@ async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
             peers = cached.peers or CachedPeers()
     if not peers.is_complete:
         lacking.add(PEERS)
-    return LoadedUser(UserState(log.shown, log.seen, peers.peers), tuple(sorted(lacking)), cached.posts_version)
+    state = UserState(log.shown, log.seen, log.rejected, peers.peers)
+    return LoadedUser(state, tuple(sorted(lacking)), cached.posts_version, cached.reserved)
 
 
 async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
@@ -144,7 +149,7 @@ async def erase_cached_user(cache: Cache, user_id: str) -> int:
 
     Raises Unavailable.
     """
-    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id))
+    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id), reserved_key(user_id))
     async with cache.use() as redis:
         erased = int(await redis.unlink(*own))
         keys = [key async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE)]
@@ -196,17 +201,23 @@ async def _pay(cache: Cache, owed: set[str]) -> None:
 
 async def _read_cache(cache: Cache, user_id: str) -> _Cached:
     """What Redis has; a user without a version is given one, which no cached state can have."""
-    keys = [_version_key(user_id), _log_key(user_id), _peers_key(user_id), POSTS_VERSION]
+    keys = [_version_key(user_id), _log_key(user_id), _peers_key(user_id), POSTS_VERSION, reserved_key(user_id)]
     try:
         owed = _owed.get(cache)
         if owed:
             await _pay(cache, owed)
         async with cache.use() as redis:
-            version, log, peers, posts = cast(list[bytes | None], await redis.mget(keys))
+            version, log, peers, posts, reserved = cast(list[bytes | None], await redis.mget(keys))
             version = version or await _first_version(redis, user_id)
     except Unavailable:
         return _Cached(is_reachable=False)
-    return _Cached(version, CachedLog.of(log, user_id), CachedPeers.of(peers), int(posts) if posts else None)
+    return _Cached(
+        version,
+        CachedLog.of(log, user_id),
+        CachedPeers.of(peers),
+        int(posts) if posts else None,
+        Reservations.of(reserved),
+    )
 
 
 async def _first_version(redis: Redis, user_id: str) -> bytes:

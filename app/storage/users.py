@@ -37,6 +37,7 @@ _ERASE = {
     "users": text("DELETE FROM users WHERE user_id = :user_id"),
     "exposures": text("DELETE FROM exposures WHERE user_id = :user_id"),
     "behaviours": text("DELETE FROM behaviours WHERE user_id = :user_id"),
+    "rejections": text("DELETE FROM rejections WHERE user_id = :user_id"),
     "peers": text("DELETE FROM peers WHERE user_id = :user_id OR peer_id = :user_id"),
 }
 

@@ -64,9 +64,10 @@ async def test_an_unknown_cursor_has_expired(client: httpx.AsyncClient) -> None:
 
 
 async def test_get_and_post_answer_alike(client: httpx.AsyncClient) -> None:
-    by_query = (await client.get("/recommend?user_id=u1&k=3&category=travel&category=leisure")).json()
+    query = "user_id=u1&k=3&category=travel&category=leisure&include_seen=true"
+    by_query = (await client.get(f"/recommend?{query}")).json()
 
-    body = {"user_id": "u1", "k": 3, "filter": {"category": ["travel", "leisure"]}}
+    body = {"user_id": "u1", "k": 3, "include_seen": True, "filter": {"category": ["travel", "leisure"]}}
     by_body = (await client.post("/recommend", json=body)).json()
 
     assert sorted(item["post_id"] for item in by_query["items"]) == ["p2", "p3", "p4"]

@@ -33,6 +33,7 @@ TABLES = (
     "user_id, name, value FROM user_traits",
     "exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id FROM exposures",
     "behaviour_id, user_id, post_id, kind, at, exposure_id FROM behaviours",
+    "behaviour_id, user_id, post_id, at, exposure_id FROM rejections",
 )
 
 
@@ -66,6 +67,7 @@ async def given_everything(stores: Stores) -> None:
         stores,
         [
             behaviour("share", exposure_id="e1", behaviour_id="b1"),
+            behaviour("not_interested", exposure_id="e1"),
             behaviour("comment", user_id="u3", post_id="full"),
             behaviour("comment", user_id="u3", post_id="full", exposure_id="elsewhere"),
         ],
@@ -79,14 +81,14 @@ async def test_what_is_exported_and_imported_again_is_the_same(stores: Stores, t
 
     report = await export_to(stores, tmp_path / "out")
     async with transaction(stores.database) as connection:
-        await connection.execute(text("TRUNCATE posts, users, user_traits, exposures, behaviours"))
+        await connection.execute(text("TRUNCATE posts, users, user_traits, exposures, behaviours, rejections"))
     elsewhere = replace(stores, pictures=PictureFolder(tmp_path / "other pictures"))
     again = await import_files(
         elsewhere, **{kind: report.folder / f"{kind}.jsonl" for kind in ("posts", "users", "exposures", "behaviours")}
     )
 
     assert (again.rejected, await tables(stores)) == (0, before)
-    assert (report.posts, report.users, report.exposures, report.behaviours, report.pictures) == (6, 4, 2, 5, 2)
+    assert (report.posts, report.users, report.exposures, report.behaviours, report.pictures) == (6, 4, 2, 6, 2)
     assert (again.posts.accepted, again.users.accepted + again.users.duplicate) == (6, 4)
     assert again.posts.unknown_columns == {}
     assert elsewhere.pictures.holds(picture())

@@ -74,6 +74,7 @@ async def given_a_life(stores: Stores) -> None:
     await save_users(stores, [UserRecord(user_id=name, attributes={"gender": "F"}) for name in ("u1", "u2")])
     await save_exposures(stores, [exposure(name, "p1", exposure_id=f"e-{name}") for name in ("u1", "u2")])
     await save_behaviours(stores, [behaviour(exposure_id=f"e-{name}") for name in ("u1", "u2")])
+    await save_behaviours(stores, [behaviour(exposure_id=f"e-{name}", kind="not_interested") for name in ("u1", "u2")])
     async with transaction(stores.database) as connection:
         await connection.execute(
             text("INSERT INTO peers (user_id, kind, peer_id, overlap) VALUES (:a, 'similar_user', :b, 1)"),
@@ -88,9 +89,9 @@ async def test_an_erased_person_is_in_no_table_and_in_no_cache(stores: Stores):
     deleted = await erase_user(stores, "u1")
     again = await erase_user(stores, "u1")
 
-    assert deleted == {"user_traits": 1, "users": 1, "exposures": 1, "behaviours": 1, "peers": 2}
+    assert deleted == {"user_traits": 1, "users": 1, "exposures": 1, "behaviours": 1, "rejections": 1, "peers": 2}
     assert set(again.values()) == {0}
-    for table in ("users", "user_traits", "exposures", "behaviours", "peers"):
+    for table in ("users", "user_traits", "exposures", "behaviours", "rejections", "peers"):
         assert not any("u1" in row for row in await rows(stores, f"* FROM {table}"))
     async with stores.cache.use() as client:
         assert await client.keys("user:u1:*") == []

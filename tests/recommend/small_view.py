@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -26,14 +27,19 @@ def post_id(number: int) -> str:
     return f"p{number:04}"
 
 
-def small_view(posts: int = 200, *, seed: int = 0, popular: int = 20) -> CandidateView:
-    """Post number n is of taste n % TASTES; the lower the number the more popular and the older it is."""
+def small_view(
+    posts: int = 200, *, seed: int = 0, popular: int = 20, prints: Mapping[int, int] | None = None
+) -> CandidateView:
+    """Post number n is of taste n % TASTES; the lower the number the more popular and the older it is.
+
+    prints has the perceptual print of the pictures of some posts.
+    """
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     centres = np.linalg.qr(random.normal(size=(WIDTH, TASTES)))[0].T
     vectors = centres[np.arange(posts) % TASTES] + random.normal(scale=0.1, size=(posts, WIDTH))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    columns = PostColumns.of([small_post(number, random) for number in range(posts)])
+    columns = PostColumns.of([small_post(number, random, prints or {}) for number in range(posts)])
     return CandidateView(
         generation="g1",
         columns=columns,
@@ -49,7 +55,7 @@ def small_view(posts: int = 200, *, seed: int = 0, popular: int = 20) -> Candida
     )
 
 
-def small_post(number: int, random: np.random.Generator) -> Post:
+def small_post(number: int, random: np.random.Generator, prints: Mapping[int, int]) -> Post:
     place_known = random.random() < 0.8
     return Post(
         post_id(number),
@@ -63,4 +69,6 @@ def small_post(number: int, random: np.random.Generator) -> Post:
         tags=tuple(f"t{tag}" for tag in random.integers(6, size=2)),
         published_at=NOW - timedelta(days=100) + timedelta(hours=number),
         expires_at=NOW + timedelta(hours=int(random.integers(-4, 40))) if number % 10 == 0 else None,
+        attributes={"price": number % 3, "open": number % 2 == 0, "styles": [f"s{number % 4}", "any"]},
+        picture_print=prints.get(number),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from tests.recommend.small_view import CATEGORIES, NOW, post_id, small_view
 from tests.storage.logbook import minute
 
 VIEW = small_view()
+COPIES = small_view(prints={number: Random(number % 20).getrandbits(63) for number in range(0, 200, 2)})
 KINDS = list(BehaviourKind)
 
 
@@ -54,7 +57,7 @@ def test_a_page_is_full_when_enough_posts_pass_and_holds_nothing_else(request, l
     assert passing.mask[rows].all()
     posts = recommended_posts(VIEW, choice, moment=NOW)
     assert [post.post_id for post in posts] == [VIEW.columns.post_ids[row] for row in rows]
-    short = shortfall(request, choice.passing, returned=len(before), page=len(rows))
+    short = shortfall(request, choice, returned=len(before))
     assert (short is None) == (len(rows) == request.k)
 
 
@@ -68,6 +71,39 @@ def test_without_diversity_the_page_is_the_top_of_the_whole_catalogue(liked, k):
     if choice.references:
         everything = choose_posts(VIEW, RecommendRequest("u", k=100), state_of(liked, []), returned=(), moment=NOW)
         assert choice.matched.rows.tolist() == everything.matched.rows[:k].tolist()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    liked=numbers,
+    k=st.integers(1, 60),
+    diversity=st.sampled_from([0.0, 0.4]),
+    of_author=st.none() | st.integers(1, 3),
+    of_category=st.none() | st.integers(1, 5),
+)
+def test_limits_hold_and_the_page_is_full_unless_no_further_post_may_join(liked, k, diversity, of_author, of_category):
+    request = RecommendRequest(
+        "u", k=k, diversity=diversity, author_posts_at_most=of_author, category_posts_at_most=of_category
+    )
+
+    choice = choose_posts(COPIES, request, state_of(liked, []), returned=(), moment=NOW)
+
+    page = choice.rows.tolist()
+    rest = [row for row in np.flatnonzero(choice.passing.mask).tolist() if row not in page]
+    assert all(fits(row, page[:place], of_author, of_category) for place, row in enumerate(page))
+    assert len(page) == k or not any(fits(row, page, of_author, of_category) for row in rest)
+
+
+def fits(row: int, page: list[int], of_author: int | None, of_category: int | None) -> bool:
+    """The rule of who may join a page, one post at a time."""
+    columns = COPIES.columns
+    author = [columns.author.word(one) for one in page].count(columns.author.word(row))
+    category = [columns.category.word(one) for one in page].count(columns.category.word(row))
+    return (
+        (of_author is None or author < of_author)
+        and (of_category is None or category < of_category)
+        and (columns.picture_prints[row] == 0 or columns.picture_prints[row] not in columns.picture_prints[page])
+    )
 
 
 def test_more_diversity_makes_posts_less_alike():
@@ -88,7 +124,7 @@ def test_each_next_post_is_the_best_by_the_margin():
     vectors = random.normal(size=(30, 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    places = diversified(scores, vectors, count=10, diversity=0.4).tolist()
+    places = diversified(scores, vectors, count=10, diversity=0.4, takes=lambda place: True).tolist()
 
     relevance = (scores - scores.min()) / (scores.max() - scores.min())
     for step in range(1, 10):

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
+import anyio
 import numpy as np
 import pytest
 
 from app.domain import BEHAVIOUR_KINDS, BehaviourKind, PostAct
 from app.errors import BadInput, ExpiredCursor
 from app.recommend.recommend import recommend
-from app.recommend.request import PostFilter, Reason, ReasonKind, Recommendation, RecommendedPost, RecommendRequest
+from app.recommend.request import (
+    PostFilter,
+    Reason,
+    ReasonKind,
+    Recommendation,
+    RecommendedPost,
+    RecommendRequest,
+)
 from app.storage.cache import Cache
 from app.storage.pages import KEPT_SECONDS
 from app.storage.postgres import async_engine
@@ -131,6 +140,86 @@ async def test_pages_never_repeat_and_end_when_everything_was_returned(stores, l
     assert "returned on earlier pages" in (pages[-1].shortfall or "")
 
 
+async def test_two_quick_calls_differ_until_there_is_nothing_else(stores):
+    pages = [ids(await ask(stores, k=30, reserved_seconds=60)) for _ in range(8)]
+
+    assert all(len(page) == 30 for page in pages)
+    returned = list(chain(*pages[: LIVING // 30]))
+    assert len(returned) == len(set(returned))
+    assert set(chain(*pages)) == {one for one in VIEW.row_of if not expired(one)}
+
+
+async def test_what_was_reserved_comes_back_on_demand_and_after_its_time(stores):
+    first = ids(await ask(stores, k=30, reserved_seconds=0.2))
+
+    assert ids(await ask(stores, k=30, include_seen=True)) == first
+    await anyio.sleep(0.25)
+    assert ids(await ask(stores, k=30)) == first
+
+
+async def test_a_cursor_goes_on_where_its_page_ended_whatever_other_calls_return(stores):
+    first = await ask(stores, k=30, reserved_seconds=60)
+    others = ids(await ask(stores, k=30, reserved_seconds=60))
+
+    second = ids(await ask(stores, k=30, reserved_seconds=60, cursor=first.cursor))
+
+    assert second == others
+    assert not set(second) & set(ids(first))
+
+
+async def test_nobody_is_shown_what_he_is_not_interested_in(stores, log):
+    log.did("u", post_id(3), 0)
+    log.rejected("u", post_id(11), 1)  # of the same taste
+    await log.write()
+
+    pages = [await ask(stores, k=100, include_seen=True)]
+    pages.append(await ask(stores, k=100, include_seen=True, cursor=pages[0].cursor))
+
+    returned = [one for page in pages for one in ids(page)]
+    assert len(returned) == LIVING - 1
+    assert post_id(11) not in returned
+
+
+async def test_posts_like_the_rejected_one_fall_behind(stores, log):
+    for number in (3, 5):
+        log.did("u", post_id(number), 0)
+    await log.write()
+    before = tastes(await ask(stores, k=20))
+    log.rejected("u", post_id(11), 1)  # of taste 3
+    await log.write()
+    await forget_users(stores.cache, ["u"])
+
+    after = tastes(await ask(stores, k=20))
+
+    assert 3 in before
+    assert after == [5] * 20
+
+
+async def test_a_rejected_post_is_no_reference_any_more(stores, log):
+    log.did("u", post_id(3), 0)
+    log.rejected("u", post_id(3), 1)
+    await log.write()
+
+    answer = await ask(stores, k=5)
+
+    assert {post.reason.kind for post in answer.posts} == {"popular", "fresh"}
+
+
+@pytest.mark.parametrize("weights", [{}, {BehaviourKind.CLICK: 1.0}])
+async def test_what_a_request_says_of_age_and_popularity_orders_the_page(stores, log, weights):
+    log.did("u", post_id(60), 0)
+    await log.write()
+    wanted = {"k": 30, "behaviour_weights": weights}
+
+    plain, changed = [
+        {post.post_id: post.score for post in (await ask(stores, **wanted, **more)).posts}
+        for more in ({}, {"recency_half_life_days": 30, "popularity_influence": 2})
+    ]
+
+    assert list(changed) != list(plain)
+    assert list(changed.values()) == sorted(changed.values(), reverse=True)
+
+
 async def test_asking_twice_with_one_cursor_gives_the_same_page(stores):
     first = await ask(stores, k=10)
 
@@ -153,6 +242,21 @@ async def test_a_cursor_is_for_its_user_and_for_half_an_hour(stores):
         await ask(stores, user_id="another", cursor=cursor)
     async with stores.cache.use() as redis:
         assert KEPT_SECONDS - 60 < await redis.ttl(f"page:{cursor}") <= KEPT_SECONDS == 1800
+
+
+async def test_a_feed_of_many_pages_never_repeats(stores):
+    view = small_view(3000)
+    request = RecommendRequest("u", k=100, include_seen=True)
+    returned: list[str] = []
+
+    while True:
+        answer = await recommend(stores, view, request, moment=NOW)
+        returned += ids(answer)
+        if answer.cursor is None:
+            break
+        request = replace(request, cursor=answer.cursor)
+
+    assert len(returned) == len(set(returned)) == np.count_nonzero(view.columns.expires_at > NOW.timestamp())
 
 
 async def test_what_was_shown_comes_back_only_on_demand(stores, log):

@@ -7,7 +7,7 @@ from itertools import count
 
 from sqlalchemy import text
 
-from app.domain import Behaviour, BehaviourKind, Exposure
+from app.domain import Behaviour, BehaviourKind, Exposure, Rejection
 from app.storage.events import log_batch
 from app.storage.postgres import transaction
 from app.storage.stores import Stores
@@ -27,6 +27,7 @@ class Logbook:
         self._numbers = count(1)
         self._exposures: list[Exposure] = []
         self._behaviours: list[Behaviour] = []
+        self._rejections: list[Rejection] = []
 
     def shown(self, user_id: str, post_id: str, minutes: float) -> str:
         """A showing; its exposure id."""
@@ -42,11 +43,15 @@ class Logbook:
             Behaviour(behaviour_id, user_id, post_id, BehaviourKind(kind), minute(minutes), exposure_id)
         )
 
+    def rejected(self, user_id: str, post_id: str, minutes: float) -> None:
+        self._rejections.append(Rejection(f"r{next(self._numbers):05}", user_id, post_id, minute(minutes)))
+
     async def write(self) -> None:
         async with log_batch(self._stores.database) as batch:
             await batch.add_exposures(self._exposures)
             await batch.add_behaviours(self._behaviours)
-        self._exposures, self._behaviours = [], []
+            await batch.add_rejections(self._rejections)
+        self._exposures, self._behaviours, self._rejections = [], [], []
 
     async def traits(self, **traits: dict[str, str]) -> None:
         """Users by name with their traits."""
