@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from app import commands
+from app import commands, upkeep
 from app.console import errors
 from app.domain import Role
 from app.errors import TuwenError
@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("user", metavar="USER")
     recommend.add_argument("-k", type=int, default=20, metavar="N", help="how many posts (20)")
     _keys_command(commands_of)
+    _letters_command(commands_of)
+    _users_command(commands_of)
     _command(commands_of, "status", commands.status, help="what serves, what is in the stores, what runs")
     return parser
 
@@ -88,6 +90,24 @@ def _keys_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParse
     _command(actions, "list", commands.list_keys, help="all keys, without their secrets")
     revoke = _command(actions, "revoke", commands.revoke_key, help="let a key be good no longer")
     revoke.add_argument("key_id", metavar="KEY_ID")
+
+
+def _letters_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands_of.add_parser("dead-letters", help="list, replay or drop items that were rejected")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|replay|drop")
+    _command(actions, "list", upkeep.list_letters, help="rejected items, with what is wrong with them")
+    for name, run, about in (
+        ("replay", upkeep.replay, "try rejected items again, all or some"),
+        ("drop", upkeep.drop, "give up on rejected items, all or some"),
+    ):
+        _command(actions, name, run, help=about).add_argument("letter_id", type=int, nargs="*", metavar="LETTER_ID")
+
+
+def _users_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands_of.add_parser("users", help="erase a person")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="erase")
+    erase = _command(actions, "erase", upkeep.erase, help="erase a person everywhere, for good")
+    erase.add_argument("user", metavar="USER")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from app.plan import load_plan
 from app.recommend.recommend import recommend
 from app.recommend.request import RecommendRequest
 from app.settings import Settings
+from app.storage.audit import COMMAND_LINE, Change, write_audit
 from app.storage.jobs import latest_jobs
 from app.storage.keys import create_key as make_key
 from app.storage.keys import list_keys as all_keys
@@ -181,6 +182,8 @@ async def create_key(arguments: argparse.Namespace, settings: Settings) -> int:
     """Make a key and show its secret once."""
     async with open_stores(settings) as stores:
         made = await make_key(stores.database, role=Role(arguments.role), name=arguments.name)
+        after = {"role": made.key.role, "name": made.key.name}
+        await write_audit(stores.database, Change(COMMAND_LINE, "keys create", made.key.key_id, after=after))
     console.print(f"{made.key.key_id}  {made.key.role.value}", highlight=False)
     print(made.secret)
     console.print("keep it: it is not shown again", style="dim")
@@ -203,6 +206,7 @@ async def revoke_key(arguments: argparse.Namespace, settings: Settings) -> int:
     """Let a key be good no longer."""
     async with open_stores(settings) as stores:
         await end_key(stores.database, arguments.key_id)
+        await write_audit(stores.database, Change(COMMAND_LINE, "keys revoke", arguments.key_id))
     console.print(f"{arguments.key_id} is good no longer", highlight=False)
     return 0
 

@@ -3,7 +3,8 @@
 TuwenError
 ├── BadInput            the caller sent something unusable: what, where, how to mend it
 │   ├── UnknownId       a post, job, generation or key that is not there
-│   └── ExpiredCursor   a page token whose session has ended
+│   ├── ExpiredCursor   a page token whose session has ended
+│   └── Erased          a person of whom nothing is taken in any more
 ├── NotAllowed          a role that may not
 │   └── Unauthenticated no key, a wrong one or a revoked one
 ├── Conflict            the thing is busy: e.g. a reindex is running
@@ -37,6 +38,10 @@ class UnknownId(BadInput):
 
 class ExpiredCursor(BadInput):
     """A page token whose session has ended."""
+
+
+class Erased(BadInput):
+    """A person of whom nothing is taken in any more."""
 
 
 class NotAllowed(TuwenError):  # noqa: N818

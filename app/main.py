@@ -18,7 +18,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import events, generations, health, pictures, posts, recommend, reindex, similar, users
+from app.api import (
+    audit,
+    dead_letters,
+    events,
+    generations,
+    health,
+    pictures,
+    posts,
+    recommend,
+    reindex,
+    similar,
+    users,
+)
 from app.api.guarded import LANES, GuardedRoute
 from app.api.keys import KEYS, OPEN, KeyRing, require_roles
 from app.api.limits import BodyLimit, RequestEnvelope
@@ -44,7 +56,7 @@ THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for 
 RESTART_SECONDS = 1.0
 
 # `/posts/{id}/picture` and `/similar` before `/posts/{id}`: ids may contain slashes.
-ROUTERS = (recommend, events, pictures, similar, posts, users, reindex, generations, health)
+ROUTERS = (recommend, events, pictures, similar, posts, users, reindex, generations, dead_letters, audit, health)
 meta = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 logger = logging.getLogger(__name__)

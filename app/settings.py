@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
     picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
     picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")
+    dead_letters_kept: int = Field(10_000, ge=0, description="rejected items kept for another try")
+    dead_letters_days: int = Field(30, ge=1, description="how long a rejected item is kept")
+    audit_days: int = Field(365, ge=1, description="how long an entry of the audit is kept")
+    retention_days: int | None = Field(None, ge=1, description="events older than that are deleted; none: never")
     database_timeout_seconds: float = Field(5, gt=0, description="longest wait for one database statement of the API")
     redis_timeout_seconds: float = Field(0.1, gt=0, description="longest wait for one Redis command")
 
@@ -59,6 +63,11 @@ class Settings(BaseSettings):
     def pictures(self) -> Path:
         """Folder of the stored pictures, by content hash."""
         return self.home / "pictures"
+
+    @property
+    def rejects(self) -> Path:
+        """Folder of the bad rows of imports."""
+        return self.home / "rejects"
 
     def for_batch_work(self) -> Settings:
         """The same for the trainer and the commands, whose statements may take long."""

@@ -133,7 +133,7 @@ def test_every_command_is_documented_with_its_options(words):
 
 def test_every_command_that_is_named_exists():
     known = {words.split()[1] for words, _ in commands(_parser())}
-    named = {word for file in DOCUMENTS for word in re.findall(r"`tuwen (\w+)", file.read_text())}
+    named = {word for file in DOCUMENTS for word in re.findall(r"`tuwen ([\w-]+)", file.read_text())}
 
     assert named <= known
 

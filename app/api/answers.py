@@ -71,6 +71,7 @@ class RecommendAnswer(BaseModel):
             "shortfall": None,
             "degraded": [],
             "ignored_ids": [],
+            "personalised": True,
         }
     )
 
@@ -81,6 +82,7 @@ class RecommendAnswer(BaseModel):
     shortfall: str | None
     degraded: list[str]
     ignored_ids: list[str]
+    personalised: bool
 
 
 class ItemAnswer(BaseModel):
@@ -202,14 +204,6 @@ class UserAnswer(BaseModel):
 
     user_id: str
     status: Literal["accepted", "duplicate"]
-
-
-class ErasureAnswer(BaseModel):
-    """The receipt of an erasure: rows deleted per table."""
-
-    model_config = _with_example({"deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12}})
-
-    deleted: dict[str, int]
 
 
 class JobAnswer(BaseModel):

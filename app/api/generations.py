@@ -6,9 +6,11 @@ import asyncio
 
 import orjson
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import GenerationsAnswer, PromotedAnswer
+from app.api.audited import note
 from app.api.guarded import GuardedRoute
 from app.api.keys import OPS
 from app.api.schemas import PathId
@@ -27,11 +29,12 @@ async def get_generations(state: State) -> Response:
 
 
 @router.post("/generations/{generation}/promote", dependencies=[OPS], response_model=PromotedAnswer)
-async def promote_generation(generation: PathId, state: State) -> Response:
+async def promote_generation(generation: PathId, request: Request, state: State) -> Response:
     """Let a generation serve, model and index together, an earlier one too. A damaged one is refused with 409."""
     if generation not in await asyncio.to_thread(state.generations.ids):
         raise UnknownId("there is no such generation; GET /generations lists them")
     before = state.generations.current()
+    note(request, before={"serving": before}, after={"serving": generation})
     await asyncio.to_thread(state.generations.promote, generation)
     await state.show_changes()
     await _require_serving(state, generation, before)

@@ -11,10 +11,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.audited import write_entry
 from app.api.json_bodies import parse_json, require_json
 from app.api.keys import gate_of
 from app.api.limits import Lane, LaneFull
 from app.api.problems import busy
+from app.domain import Role
 from app.errors import Unavailable
 
 LANES = "lanes"  # in the state of the application
@@ -40,8 +42,10 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """What answers a request."""
-        answer = super().get_route_handler()
         gate = gate_of(self.dependencies)
+        answer = super().get_route_handler()
+        if gate is not None and gate.role is not Role.CLIENT:
+            answer = _audited(answer)
         takes_json = self.body_field is not None
         lane_name: str | None = (self.openapi_extra or {}).get(LANE_EXTRA)
 
@@ -61,6 +65,18 @@ class GuardedRoute(APIRoute):
                 return busy()
 
         return guarded
+
+
+def _audited(answer: Handler) -> Handler:
+    """The same, with an entry in the audit for what was changed."""
+
+    async def answered(request: Request) -> Response:
+        response = await answer(request)
+        if response.status_code < 400:
+            await write_entry(request)
+        return response
+
+    return answered
 
 
 async def _in_turn(request: Request, lane: Lane | None, answer: Handler) -> Response:

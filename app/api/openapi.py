@@ -29,6 +29,7 @@ TAGS = [
     {"name": "posts", "description": "the catalogue"},
     {"name": "users", "description": "what is known of people, and forgetting it"},
     {"name": "operations", "description": "reindexing and generations"},
+    {"name": "records", "description": "what was rejected, and who changed what"},
     {"name": "health", "description": "is it well"},
 ]
 PROBLEMS: Mapping[int, str] = {
@@ -39,7 +40,7 @@ PROBLEMS: Mapping[int, str] = {
     405: "the path does not take this method",
     408: "the body came too slowly",
     409: "it is busy, or refused: the detail says why",
-    410: "the cursor has expired",
+    410: "the cursor has expired, or the person was erased",
     413: "larger than allowed",
     415: "a body of another type",
     422: "the request cannot be used as it is: `errors` says what is wrong with it",
@@ -49,6 +50,7 @@ PROBLEMS: Mapping[int, str] = {
 FURTHER: Mapping[str, tuple[int, ...]] = {
     "recommend_by_body": (410,),
     "recommend_by_query": (410,),
+    "put_user": (410,),
     "put_picture": (408, 413, 415),
     "post_reindex": (409,),
     "promote_generation": (409,),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import PictureAnswer
+from app.api.audited import note
 from app.api.guarded import GuardedRoute, lane
 from app.api.json_bodies import refuse_encoded
 from app.api.keys import CLIENT, OPS
@@ -54,6 +55,7 @@ async def put_picture(post_id: PathId, request: Request, state: State) -> Respon
         raise TooLarge(f"the picture is too large: at most {limits}; the post keeps what it had")
     if status is not PictureStatus.STORED:
         raise BadInput(UNREADABLE)
+    note(request, after={"picture_status": status})
     content = {
         "post_id": post_id,
         "picture_status": status,

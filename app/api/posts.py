@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import BatchAnswer, PostAnswer
+from app.api.audited import note
 from app.api.events import batch_answer
 from app.api.guarded import GuardedRoute, lane
-from app.api.keys import CLIENT, OPS
+from app.api.keys import CLIENT, OPS, Caller
 from app.api.pictures import picture_url
 from app.api.schemas import PathId, PostBatch, PostPatch
 from app.api.state import WRITING_LANE, ApiState, State
 from app.domain import Post
 from app.errors import UnknownId
+from app.intake.batches import take_in
 from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden
-from app.intake.status import save_items
+from app.intake.status import ACCEPTED
 from app.storage.posts import posts_by_id
 
 NO_SUCH_POST = "no such post: it was never sent, or it was deleted"
 
 router = APIRouter(route_class=GuardedRoute, tags=["posts"])
+OpsCaller = Annotated[Caller, Depends(OPS.dependency)]
 
 
 @router.post("/posts", dependencies=[OPS], response_model=BatchAnswer, openapi_extra=lane(WRITING_LANE))
-async def post_posts(batch: PostBatch, state: State) -> Response:
+async def post_posts(batch: PostBatch, request: Request, caller: OpsCaller, state: State) -> Response:
     """Add posts, or replace those of the same ids; a post sent again after its deletion is alive again.
 
     `post_id` and `title` are required. Pictures follow one by one with `PUT /posts/{post_id}/picture`.
     """
-    statuses = await save_items(batch.posts, PostRecord, partial(save_posts, state.stores))
+    statuses = await take_in(state.stores, "post", batch.posts, source=caller.key_id)
+    changed = [one.id for one in statuses if one.status == ACCEPTED]
+    note(request, subject=f"{len(changed)} posts", after={"post_ids": changed})
     return batch_answer(statuses, "post", state.metrics)
 
 
@@ -46,10 +52,11 @@ async def get_post(post_id: PathId, state: State) -> Response:
 
 
 @router.patch("/posts/{post_id:path}", dependencies=[OPS], response_model=PostAnswer, openapi_extra=lane(WRITING_LANE))
-async def patch_post(post_id: PathId, patch: PostPatch, state: State) -> Response:
+async def patch_post(post_id: PathId, patch: PostPatch, request: Request, state: State) -> Response:
     """Hide a post or show it again, or change some of its fields; null empties a field."""
     post = await _found(state, post_id)
     changes = patch.model_dump(exclude_unset=True)
+    note(request, before={name: getattr(post, name) for name in changes}, after=dict(changes))
     hidden = changes.pop("hidden", None)
     if changes:
         await save_posts(state.stores, [_patched(post, changes)])

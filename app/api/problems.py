@@ -24,6 +24,7 @@ from app.errors import (
     BadArtefact,
     BadInput,
     Conflict,
+    Erased,
     ExpiredCursor,
     NotAllowed,
     TooLarge,
@@ -61,6 +62,7 @@ NOT_READY = ProblemKind(503, "not-ready", "The service cannot answer yet")
 OF_ERRORS: Mapping[type[TuwenError], ProblemKind] = {
     UnknownId: ProblemKind(404, "unknown-id", "There is no such thing"),
     ExpiredCursor: ProblemKind(410, "expired-cursor", "The page token has expired"),
+    Erased: ProblemKind(410, "erased", "This person was erased"),
     BadInput: INVALID,
     Unauthenticated: ProblemKind(401, "no-valid-key", "A valid API key is needed"),
     NotAllowed: ProblemKind(403, "not-allowed", "The role of the key does not allow this"),

@@ -64,6 +64,7 @@ async def _answer(state: ApiState, body: RecommendBody) -> Response:
         "shortfall": found.shortfall,
         "degraded": sorted(degraded),
         "ignored_ids": found.ignored_ids,
+        "personalised": found.personalised,
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

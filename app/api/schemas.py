@@ -27,6 +27,7 @@ from app.intake.posts import PostRecord
 from app.recommend.request import POSTS_AT_MOST, Near, Place, PostFilter, RecommendRequest
 
 EVENTS_AT_MOST = 1000
+LETTERS_AT_ONCE = 500
 POSTS_PER_BATCH = 500
 IDS_AT_MOST = 1000
 WORDS_AT_MOST = 100
@@ -40,6 +41,8 @@ PathId = Annotated[Id, Path(description="the id; percent-encode what is not a le
 OfPage = Annotated[int, Field(ge=1, le=POSTS_AT_MOST, description="posts of one page at most")]
 Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=POSTS_AT_MOST, description="how many posts")]
+LetterId = Annotated[int, Field(ge=0, lt=1 << 63)]
+LetterPathId = Annotated[int, Path(ge=0, lt=1 << 63, description="the id of a letter")]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Words = Annotated[list[Tag], Field(max_length=WORDS_AT_MOST)]
 Ids = Annotated[list[Id], Field(max_length=IDS_AT_MOST)]
@@ -300,9 +303,19 @@ class PostPatch(BaseModel):
 
 
 class UserBody(BaseModel):
-    """What is known of a user."""
+    """What is known of a user, and whether that may be used for his lists."""
 
     model_config = STRICT | {"json_schema_extra": {"example": {"attributes": {"age": 24, "gender": "F"}}}}
 
-    attributes: Attributes
+    attributes: Attributes | None = None
+    personalised: bool | None = None
     user_id: Id | None = None
+
+
+class ReplayBody(BaseModel):
+    """Which rejected items to try again: those named, or the oldest beyond an id."""
+
+    model_config = STRICT | {"json_schema_extra": {"example": {"letter_ids": [17, 18]}}}
+
+    letter_ids: Annotated[list[LetterId], Field(max_length=LETTERS_AT_ONCE)] | None = None
+    after: LetterId = 0

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Annotated
+
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import ErasureAnswer, UserAnswer
+from app.api.answers import UserAnswer
+from app.api.audited import written_already
 from app.api.guarded import GuardedRoute, lane
-from app.api.keys import ADMIN, CLIENT
+from app.api.keys import ADMIN, CLIENT, Caller
+from app.api.problems import current_request_id
+from app.api.record_answers import ErasureAnswer
 from app.api.schemas import PathId, UserBody
 from app.api.state import WRITING_LANE, State
-from app.errors import BadInput
+from app.errors import BadInput, Erased
+from app.intake.status import ERASED
 from app.intake.users import UserRecord, erase_user, save_users
 
 router = APIRouter(route_class=GuardedRoute, tags=["users"])
+AdminCaller = Annotated[Caller, Depends(ADMIN.dependency)]
 
 
 @router.put("/users/{user_id:path}", dependencies=[CLIENT], response_model=UserAnswer, openapi_extra=lane(WRITING_LANE))
 async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
-    """Say what is known of a user; it replaces what was said before, and finds people with matching attributes."""
+    """Say what is known of a user; it replaces what was said before, and finds people with matching attributes.
+
+    With `"personalised": false` the user's lists are made of popular and fresh posts alone, from the next request on.
+    """
+    if body.attributes is None and body.personalised is None:
+        raise BadInput("say something of the user: attributes, or personalised")
     if body.user_id is not None and body.user_id != user_id:
         raise BadInput("user_id: is another one than in the path; leave it out")
-    statuses = await save_users(state.stores, [UserRecord(user_id=user_id, attributes=body.attributes)])
+    record = UserRecord(user_id=user_id, attributes=body.attributes, personalised=body.personalised)
+    statuses = await save_users(state.stores, [record])
     state.metrics.count_items("user", (one.status for one in statuses))
+    if statuses[0].reason == ERASED:
+        raise Erased(ERASED)
     content = {"user_id": user_id, "status": statuses[0].status}
     return Response(orjson.dumps(content), media_type="application/json")
 
@@ -31,7 +48,11 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
 @router.delete(
     "/users/{user_id:path}", dependencies=[ADMIN], response_model=ErasureAnswer, openapi_extra=lane(WRITING_LANE)
 )
-async def delete_user(user_id: PathId, state: State) -> Response:
-    """Erase the person everywhere: attributes, showings, behaviours, peers, cached copies. Safe to repeat."""
-    deleted = await erase_user(state.stores, user_id)
-    return Response(orjson.dumps({"deleted": deleted}), media_type="application/json")
+async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, state: State) -> Response:
+    """Erase the person everywhere: attributes, showings, behaviours, peers, rejected items, cached copies.
+
+    Events that arrive later are rejected: an erased id does not come back. Safe to repeat; the receipt stays the same.
+    """
+    written_already(request)
+    erased = await erase_user(state.stores, user_id, actor=caller.key_id, request_id=current_request_id.get())
+    return Response(orjson.dumps({**asdict(erased.receipt), "deleted": erased.deleted}), media_type="application/json")

@@ -17,7 +17,7 @@ from app.intake.event_records import (
     showings_of,
 )
 from app.intake.freshness import log_grown
-from app.intake.status import ACCEPTED, DUPLICATE, REJECTED, ItemStatus
+from app.intake.status import ACCEPTED, DUPLICATE, ERASED, REJECTED, ItemStatus
 from app.storage.events import LogBatch, log_batch
 from app.storage.stores import Stores
 
@@ -57,14 +57,16 @@ async def record_exposures(stores: Stores, showings: Sequence[Showing]) -> Recor
     """Commit a batch of exposures with their behaviours; of several with one id the first counts."""
     async with log_batch(stores.database) as batch:
         known = await batch.known_posts({one.exposure.post_id for one in showings})
-        new, owners = await _add_exposures(batch, [one.exposure for one in showings if one.exposure.post_id in known])
+        erased = await batch.erased(stores.erased, {one.exposure.user_id for one in showings})
+        exposures = [one.exposure for one in showings if one.exposure.post_id in known]
+        new, owners = await _add_exposures(batch, [one for one in exposures if one.user_id not in erased])
         acts = _first_of_each_id(act for one in showings if one.acts and _is_owned(one, owners) for act in one.acts)
         new_acts = await batch.add_behaviours(list(acts.values()))
         # A known exposure with new behaviours is news too.
         news = new | {str(acts[act_id].exposure_id) for act_id in new_acts}
         user_ids = {owners[exposure_id][0] for exposure_id in news}
         await batch.add_users(user_ids)
-    statuses = _exposure_statuses(showings, known=known, owners=owners, news=set(news))
+    statuses = _exposure_statuses(showings, known=known, erased=erased, owners=owners, news=set(news))
     return Recorded(statuses, user_ids, len(new_acts), len(acts) - len(new_acts))
 
 
@@ -87,12 +89,19 @@ async def _add_exposures(batch: LogBatch, exposures: list[Exposure]) -> tuple[fr
 
 
 def _exposure_statuses(
-    showings: Sequence[Showing], *, known: frozenset[str], owners: Mapping[str, Owner], news: set[str]
+    showings: Sequence[Showing],
+    *,
+    known: frozenset[str],
+    erased: frozenset[str],
+    owners: Mapping[str, Owner],
+    news: set[str],
 ) -> list[ItemStatus]:
     statuses = []
     for index, one in enumerate(showings):
         exposure_id = one.exposure.exposure_id
-        if one.exposure.post_id not in known:
+        if one.exposure.user_id in erased:
+            status = ItemStatus(index, exposure_id, REJECTED, ERASED)
+        elif one.exposure.post_id not in known:
             status = ItemStatus(index, exposure_id, REJECTED, UNKNOWN_POST)
         elif not _is_owned(one, owners):
             status = ItemStatus(index, exposure_id, REJECTED, OTHER_EXPOSURE)
@@ -111,6 +120,8 @@ async def record_behaviours(stores: Stores, records: Sequence[BehaviourRecord]) 
     async with log_batch(stores.database) as batch:
         owners = await batch.owners({record.exposure_id for record in records if record.exposure_id is not None})
         found = [_attributed(record, owners.get(record.exposure_id or ""), arrival) for record in records]
+        erased = await batch.erased(stores.erased, {one.user_id for one in found if not isinstance(one, str)})
+        found = [ERASED if not isinstance(one, str) and one.user_id in erased else one for one in found]
         known = await batch.known_posts({one.post_id for one in found if not isinstance(one, str)})
         acts = _first_of_each_id(one for one in found if not isinstance(one, str) and one.post_id in known)
         new = await batch.add_behaviours([one for one in acts.values() if isinstance(one, Behaviour)])

@@ -26,7 +26,7 @@ from app.intake.posts import save_rows
 from app.intake.rejects import RejectsFile
 from app.intake.report import Counts, FileProgress, ImportReport, Progress, silent
 from app.intake.rows import reader_of
-from app.intake.status import REJECTED, ItemStatus
+from app.intake.status import ERASED, REJECTED, ItemStatus
 from app.intake.users import save_users
 from app.storage.postgres import async_engine
 from app.storage.posts import PostRow
@@ -139,7 +139,7 @@ class _Import:
         counts: Counts = getattr(self.report, kind)
         bytes_total, rows_done = path.stat().st_size, 0
         prepared = ((chunk, prepare(chunk.lines)) for chunk in chunks)
-        with RejectsFile(self.stores.settings.home / "rejects", path) as rejects:
+        with RejectsFile(self.stores.settings.rejects, path) as rejects:
             try:
                 async with aclosing(read_ahead(prepared)) as ready:
                     async for chunk, content in ready:
@@ -184,7 +184,7 @@ def _account(chunk: Chunk[LineOf], statuses: list[ItemStatus], counts: Counts, r
     for row, line, status in zip(chunk.rows, chunk.lines, statuses, strict=True):
         counts.add(status)
         counts.add_unknown(line.model_extra or ())
-        if status.status == REJECTED:
+        if status.status == REJECTED and status.reason != ERASED:  # of the erased nothing is written down again
             bad.append((row, status.reason or ""))
     for row, reason in sorted(bad, key=lambda one: one[0].number):
         rejects.add(row.number, reason, row.raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -56,3 +57,33 @@ class RejectsFile:
     def _unwritable(self, problem: OSError) -> Unavailable:
         hint = "make room or set TUWEN_HOME to another disk"
         return Unavailable(f"cannot write the rejects in {self.path.parent}: {problem.strerror}; {hint}")
+
+
+def erase_rejects(folder: Path, user_id: str) -> int:
+    """Drop every line of the rejects files that holds the id as a word of its own; how many that were.
+
+    Raises Unavailable when a file cannot be written anew.
+    """
+    forms = {user_id, json.dumps(user_id)[1:-1], json.dumps(user_id, ensure_ascii=False)[1:-1]}
+    named = re.compile("|".join(rf"(?<![\w-]){re.escape(form)}(?![\w-])" for form in forms))
+    return sum(_without_lines(file, named) for file in sorted(folder.glob("*.rejects.jsonl")))
+
+
+def _without_lines(file: Path, named: re.Pattern[str]) -> int:
+    dropped = 0
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.erasing")
+    try:
+        with file.open("rb") as lines, unfinished.open("wb") as output:
+            for line in lines:
+                if named.search(str(json.loads(line)["raw"])):
+                    dropped += 1
+                else:
+                    output.write(line)
+        if dropped:
+            unfinished.replace(file)
+    except OSError as problem:
+        hint = "make room and erase the person again"
+        raise Unavailable(f"cannot write {file} anew: {problem.strerror}; {hint}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return dropped

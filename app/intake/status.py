@@ -14,6 +14,7 @@ Record = TypeVar("Record", bound=BaseModel)
 ACCEPTED: Literal["accepted"] = "accepted"
 DUPLICATE: Literal["duplicate"] = "duplicate"
 REJECTED: Literal["rejected"] = "rejected"
+ERASED = "user_id: this person was erased, and nothing of theirs is taken in any more"
 
 # What pydantic says in words of its own trade, said for the person who sends the data.
 _WORDS = {
@@ -66,6 +67,13 @@ async def save_items(
     return [statuses[index] for index in range(len(items))]
 
 
-def statuses_of_upsert(ids: Sequence[str], changed: frozenset[str]) -> list[ItemStatus]:
+def statuses_of_upsert(
+    ids: Sequence[str], changed: frozenset[str], *, erased: frozenset[str] = frozenset()
+) -> list[ItemStatus]:
     """One status per record of a batch: accepted where the row is new or changed, duplicate where it was so already."""
-    return [ItemStatus(index, one, ACCEPTED if one in changed else DUPLICATE) for index, one in enumerate(ids)]
+    return [
+        ItemStatus(index, one, REJECTED, ERASED)
+        if one in erased
+        else ItemStatus(index, one, ACCEPTED if one in changed else DUPLICATE)
+        for index, one in enumerate(ids)
+    ]

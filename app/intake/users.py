@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from app.intake.fields import RECORD, Attributes, Id
+from app.intake.rejects import erase_rejects
 from app.intake.status import ItemStatus, statuses_of_upsert
 from app.intake.traits import traits_of
+from app.storage.erased import Receipt
 from app.storage.stores import Stores
-from app.storage.user_state import erase_cached_user, forget_peers
+from app.storage.user_state import drop_states, erase_cached_user, forget_peers
 from app.storage.users import UserRow, erase, upsert_users
 
 
@@ -21,22 +25,37 @@ class UserRecord(BaseModel):
 
     user_id: Id
     attributes: Attributes | None = None
+    personalised: bool | None = None  # false: a list made from nothing that is known of him
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The receipt of an erasure, and what there was to delete this time."""
+
+    receipt: Receipt
+    deleted: dict[str, int]  # rows by table, lines of rejects files, entries of the cache
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
     """Commit a batch of users and say so to the caches; of several with one id the last counts."""
     last = {record.user_id: record for record in records}
-    rows = [UserRow(user_id, record.attributes, traits_of(record.attributes or {})) for user_id, record in last.items()]
-    changed = await upsert_users(stores.database, rows)
-    await forget_peers(stores.cache, changed)
-    return statuses_of_upsert([record.user_id for record in records], changed)
+    rows = [
+        UserRow(user_id, record.attributes, traits_of(record.attributes or {}), record.personalised)
+        for user_id, record in last.items()
+    ]
+    written = await upsert_users(stores.database, rows, erased=stores.erased)
+    await forget_peers(stores.cache, written.changed)
+    await drop_states(stores.cache, [row.user_id for row in rows if row.personalised is not None])
+    return statuses_of_upsert([record.user_id for record in records], written.changed, erased=written.erased)
 
 
-async def erase_user(stores: Stores, user_id: str) -> dict[str, int]:
-    """Delete the person from every table and from the cache; rows deleted per table. Safe to repeat.
+async def erase_user(stores: Stores, user_id: str, *, actor: str, request_id: str | None = None) -> Erased:
+    """Delete the person from every table, every rejects file and the cache, and take nothing of theirs in any more.
 
-    Raises Unavailable when the cache is away: the tables are clean by then, and repeating the call finishes the work.
+    Safe to repeat. Raises Unavailable when the cache or the disk is away: the tables are clean by then, and repeating
+    the call finishes the work.
     """
-    deleted = await erase(stores.database, user_id)
-    await erase_cached_user(stores.cache, user_id)
-    return deleted
+    erasure = await erase(stores.database, user_id, erased=stores.erased, actor=actor, request_id=request_id)
+    lines = await asyncio.to_thread(erase_rejects, stores.settings.rejects, user_id)
+    entries = await erase_cached_user(stores.cache, user_id)
+    return Erased(erasure.receipt, {**erasure.deleted, "rejected_lines": lines, "cache_entries": entries})

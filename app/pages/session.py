@@ -10,32 +10,17 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
-import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-SECRET_BYTES = 32
+from app.storage.own_key import own_key
 
 
 def session_secret(home: Path) -> bytes:
     """The signing secret of this installation; made at the first call, readable by its owner only."""
-    path = home / "pages.key"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"pages.key.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(SECRET_BYTES))
-        # Of two processes that start together the second to link loses, and both read the same secret.
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_bytes()
+    return own_key(home, "pages.key")
 
 
 @dataclass(frozen=True, slots=True)

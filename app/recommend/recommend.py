@@ -32,6 +32,8 @@ async def recommend(
     page after the first may repeat posts of the pages before it, unless they were recorded as shown.
     """
     user = user or await load_user_state(stores, request.user_id)
+    if not user.state.personalised:
+        request = replace(request, session=())
     feed, without = await _feed(stores.cache, request)
     # A feed that goes on knows what it has got; and whoever asks for posts seen before asks for these too.
     is_free = request.cursor is None and not request.include_seen
@@ -46,6 +48,7 @@ async def recommend(
         shortfall=shortfall(request, choice, returned=len(feed.post_ids)),
         degraded=tuple(sorted({*user.degraded, *without})),
         ignored_ids=unknown_ids(view, request),
+        personalised=user.state.personalised,
     )
     return await _with_cursor(stores.cache, request, found, feed=feed, user=user, left=choice.passing.left)
 

@@ -123,6 +123,7 @@ class Recommendation:
     shortfall: str | None  # why there are fewer than asked for
     degraded: tuple[str, ...]  # what it went without: "cache", "history", "peers"
     ignored_ids: tuple[str, ...]  # of the request's lists, unknown here
+    personalised: bool = True  # false: the user wants nothing used that is known of him
 
     def exposures(self, request: RecommendRequest, *, shown_at: datetime) -> tuple[Exposure, ...]:
         """The page as showings, for a client that leaves recording them to the service."""

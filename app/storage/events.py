@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.domain import Behaviour, Exposure, Rejection
+from app.storage.erased import ErasedUsers
 from app.storage.postgres import transaction
 
 # Writers of users and of the log share this advisory lock. Erasing a person takes it alone, so that no batch under
@@ -80,6 +81,10 @@ class LogBatch:
             return {}
         rows = await self._connection.execute(_OWNERS, {"ids": list(exposure_ids)})
         return {row.exposure_id: (row.user_id, row.post_id) for row in rows}
+
+    async def erased(self, erased: ErasedUsers, user_ids: Collection[str]) -> frozenset[str]:
+        """Those of the users who were erased: nothing of theirs may be written."""
+        return await erased.among(self._connection, user_ids)
 
     async def add_users(self, user_ids: Collection[str]) -> None:
         """Make a row for every user who has none."""

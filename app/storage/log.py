@@ -99,7 +99,7 @@ def stream_user_ids(
     replay_share: float = 0.0,
     page_size: int = 1_000,
 ) -> Generator[list[str], None, None]:
-    """Pages of the users with exposures, in a pseudo-random order given by the seed.
+    """Pages of the users with exposures, in a pseudo-random order given by the seed; none who wants no personal list.
 
     With `arrived_since` or `shown_since` only users with an event that arrived, or an exposure shown, from then on (and
     arrived before `until`); and besides them the share of all users for whom `is_replayed`.
@@ -115,7 +115,9 @@ def stream_user_ids(
     users = _users_query(arrived_since, shown_since, replay_share=replay_share)
     declaration = f"""
         DECLARE shuffled_users NO SCROLL CURSOR WITH HOLD FOR
-        SELECT user_id FROM ({users}) AS users ORDER BY hashtextextended(user_id, :seed), user_id
+        SELECT user_id FROM ({users}) AS users
+        WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = users.user_id AND NOT u.personalised)
+        ORDER BY hashtextextended(user_id, :seed), user_id
     """  # noqa: S608 - put together from the constants below
     with sync_connection(engine) as connection:
         connection.detach()  # closing it takes the held cursor along

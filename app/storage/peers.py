@@ -72,7 +72,8 @@ _SIMILAR_USERS = """
         FROM counted JOIN liked USING (user_id)
     )
     SELECT user_id, 'similar_user' AS kind, peer_id, CAST(common AS real) / posts AS overlap FROM ordered
-    WHERE (common >= 0.8 * posts AND place <= :matching) OR (common >= 2 AND place <= :wanted)"""
+    WHERE ((common >= 0.8 * posts AND place <= :matching) OR (common >= 2 AND place <= :wanted))
+        AND NOT EXISTS (SELECT FROM users u WHERE u.user_id = peer_id AND NOT u.personalised)"""
 
 # An account without any behaviour has no reference posts to lend; sharing less than half is no similarity.
 _SIMILAR_ATTRIBUTES = """
@@ -110,7 +111,8 @@ _SIMILAR_ATTRIBUTES = """
         FROM counted JOIN traits USING (user_id)
     )
     SELECT user_id, 'similar_attributes' AS kind, peer_id, CAST(common AS real) / words AS overlap FROM ordered
-    WHERE common >= 0.5 * words AND place <= :wanted"""
+    WHERE common >= 0.5 * words AND place <= :wanted
+        AND NOT EXISTS (SELECT FROM users u WHERE u.user_id = peer_id AND NOT u.personalised)"""
 
 _LIMITS = {
     "likes": LIKES_AT_MOST,
@@ -132,7 +134,8 @@ _REPLACE = (
     ).bindparams(**_LIMITS),
 )
 _KNOWN = text("""
-    SELECT kind, peer_id, overlap FROM peers WHERE user_id = :user_id
+    SELECT kind, peer_id, overlap FROM peers
+    WHERE user_id = :user_id AND NOT EXISTS (SELECT FROM users u WHERE u.user_id = peer_id AND NOT u.personalised)
     ORDER BY kind DESC, overlap DESC, peer_id""")
 _ACTS = text("""
     SELECT peer.id AS peer_id, latest.post_id, latest.kind, latest.at

@@ -12,7 +12,9 @@ from app.errors import Unavailable
 from app.settings import Settings
 from app.storage.cache import Cache
 from app.storage.embedded import Addresses, store_addresses
+from app.storage.erased import KEY_FILE, ErasedUsers
 from app.storage.migrate import migrate
+from app.storage.own_key import own_key
 from app.storage.pictures import PictureFolder
 from app.storage.postgres import async_engine
 
@@ -26,6 +28,7 @@ class Stores:
     pictures: PictureFolder
     settings: Settings
     addresses: Addresses
+    erased: ErasedUsers
 
 
 @asynccontextmanager
@@ -43,7 +46,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         )
         cache = Cache(addresses.redis_url, timeout_seconds=settings.redis_timeout_seconds)
         try:
-            yield Stores(database, cache, PictureFolder(settings.pictures), settings, addresses)
+            pictures, erased = PictureFolder(settings.pictures), ErasedUsers(own_key(settings.home, KEY_FILE))
+            yield Stores(database, cache, pictures, settings, addresses, erased)
         finally:
             await cache.close()
             await database.dispose()

@@ -31,7 +31,8 @@ class CachedLog:
             for one in self.log.shown
         ]
         log = self.log
-        return orjson.dumps((FORMAT, self.version, self.read_at, shown, list(log.seen), log.rejected))
+        fields = (FORMAT, self.version, self.read_at, shown, list(log.seen), log.rejected, log.personalised)
+        return orjson.dumps(fields)
 
     @classmethod
     def of(cls, content: bytes | None, user_id: str) -> Self | None:
@@ -39,8 +40,9 @@ class CachedLog:
         fields = _fields(content)
         if fields is None:
             return None
-        version, read_at, shown, seen, rejected = fields
-        log = UserLog(tuple(_shown_post(user_id, *one) for one in shown), frozenset(seen), tuple(rejected))
+        version, read_at, shown, seen, rejected, personalised = fields
+        shown = tuple(_shown_post(user_id, *one) for one in shown)
+        log = UserLog(shown, frozenset(seen), tuple(rejected), personalised)
         return cls(version, read_at, log)
 
 

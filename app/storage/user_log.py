@@ -45,6 +45,8 @@ _SEEN = text("""
         ) AS latest
     ) AS rejected""").bindparams(seen=SEEN_AT_MOST, rejected=REJECTED_AT_MOST)
 
+_IS_PERSONALISED = text("SELECT personalised FROM users WHERE user_id = :user_id")
+
 _NEVER = datetime.max.replace(tzinfo=UTC)
 by_showing = attrgetter("shown_at", "exposure_id")
 
@@ -56,6 +58,7 @@ class UserLog:
     shown: tuple[ShownPost, ...] = ()  # oldest first: the latest, and older ones that were acted on
     seen: frozenset[str] = frozenset()  # ids of posts shown to him
     rejected: tuple[str, ...] = ()  # ids of posts in which he is not interested, latest first
+    personalised: bool = True  # whether what is known of him may be used
 
     @property
     def latest_like_at(self) -> datetime | None:
@@ -70,8 +73,9 @@ async def read_user_log(connection: AsyncConnection, user_id: str) -> UserLog:
     wanted = {"user_id": user_id, "post_ids": list({act.post_id for act in acts})}
     showings = [ShowingRow._make(row) for row in await connection.execute(_SHOWINGS, wanted)]
     seen, rejected = (await connection.execute(_SEEN, {"user_id": user_id})).one()
+    personalised = await connection.scalar(_IS_PERSONALISED, {"user_id": user_id})
     shown = _attributed(user_id, showings, acts=acts)
-    return UserLog(shown, frozenset(seen or ()), tuple(dict.fromkeys(rejected or ())))
+    return UserLog(shown, frozenset(seen or ()), tuple(dict.fromkeys(rejected or ())), personalised is not False)
 
 
 def _attributed(user_id: str, showings: Sequence[ShowingRow], *, acts: Sequence[Row[Any]]) -> tuple[ShownPost, ...]:

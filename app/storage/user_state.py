@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,6 +52,7 @@ class UserState:
     seen: frozenset[str] = frozenset()  # ids of posts shown to him
     rejected: tuple[str, ...] = ()  # ids of posts in which he is not interested, latest first
     peers: tuple[Peer, ...] = ()
+    personalised: bool = True  # false: he wants no list made from what is known of him, and so nothing of it is here
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
     if not peers.is_complete:
         lacking.add(PEERS)
     state = UserState(log.shown, log.seen, log.rejected, peers.peers)
+    if not log.personalised:
+        state = UserState(seen=log.seen, rejected=log.rejected, personalised=False)
     return LoadedUser(state, tuple(sorted(lacking)), cached.posts_version, cached.reserved)
 
 
@@ -135,6 +138,16 @@ async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
         await _pay(cache, owed)
 
 
+async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
+    """Let these users' cached states serve no more, not even while PostgreSQL is away."""
+    await forget_users(cache, user_ids)
+    keys = [key for user_id in user_ids for key in (_log_key(user_id), _peers_key(user_id))]
+    with suppress(Unavailable):
+        async with cache.use() as redis:
+            if keys:
+                await redis.unlink(*keys)
+
+
 async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
     """Let the users' peers be looked up anew, after their attributes have changed."""
     keys = [_peers_key(user_id) for user_id in user_ids]
@@ -149,13 +162,19 @@ async def erase_cached_user(cache: Cache, user_id: str) -> int:
 
     Raises Unavailable.
     """
-    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id), reserved_key(user_id))
+    _owed.setdefault(cache, set()).discard(user_id)
+    erased = await _erase_own(cache, user_id)
     async with cache.use() as redis:
-        erased = int(await redis.unlink(*own))
         keys = [key async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE)]
         for at in range(0, len(keys), ERASED_AT_ONCE):
             erased += int(await redis.unlink(*keys[at : at + ERASED_AT_ONCE]))
     return erased
+
+
+async def _erase_own(cache: Cache, user_id: str) -> int:
+    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id), reserved_key(user_id))
+    async with cache.use() as redis:
+        return int(await redis.unlink(*own))
 
 
 def _flights_of(cache: Cache) -> Flights[tuple[UserLog, CachedPeers]]:
@@ -233,6 +252,7 @@ async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog,
     read_at = time.time()
     entries: dict[str, bytes] = {}
     async with transaction(stores.database) as connection:
+        is_erased = bool(await stores.erased.among(connection, [user_id]))
         if log is None:
             log = await read_user_log(connection, user_id)
             entries[_log_key(user_id)] = CachedLog(cached.version.decode(), read_at, log).to_bytes()
@@ -246,7 +266,10 @@ async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog,
         entries[_peers_key(user_id)] = peers.to_bytes()
     if cached.is_reachable:
         with suppress(Unavailable):
-            await _write_cache(stores.cache, entries)
+            if is_erased:  # whoever still asks for him must not leave his id in the cache
+                await _erase_own(stores.cache, user_id)
+                return log, peers
+            await _write_cache(stores.cache, entries, version_key=_version_key(user_id), version=cached.version)
     return log, peers
 
 
@@ -259,8 +282,15 @@ async def _find_peers(stores: Stores, user_id: str, *, known: CachedPeers) -> Ca
         return replace(known, is_complete=False)
 
 
-async def _write_cache(cache: Cache, entries: dict[str, bytes]) -> None:
-    async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
-        for key, value in entries.items():
-            pipeline.set(key, value, ex=KEPT_SECONDS)
-        await pipeline.execute()
+# Whatever has been forgotten since it was read must not come back: an erased person least of all.
+_WRITE_WHILE_CURRENT = """
+    if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+    for place = 2, #KEYS do redis.call('set', KEYS[place], ARGV[place + 1], 'ex', ARGV[2]) end
+    return 1"""
+
+
+async def _write_cache(cache: Cache, entries: dict[str, bytes], *, version_key: str, version: bytes) -> None:
+    """Write entries, unless the version under which they were read has changed."""
+    keys = [version_key, *entries]
+    async with cache.use() as redis:
+        await redis.eval(_WRITE_WHILE_CURRENT, len(keys), *keys, version, KEPT_SECONDS, *entries.values())

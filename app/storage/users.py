@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -11,16 +11,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import User
+from app.storage.audit import Change, add_entry
+from app.storage.dead_letters import erase_letters
+from app.storage.erased import ErasedUsers, Receipt
 from app.storage.events import LOG_LOCK, SHARE_LOG
 from app.storage.postgres import transaction
 
+# What a row does not tell stays as it is, also when another writer of the same user was quicker.
 _UPSERT = text("""
-    INSERT INTO users AS u (user_id, attributes)
-    SELECT user_id, coalesce(attributes, '{}')
-    FROM json_to_recordset(CAST(:rows AS json)) AS i (user_id text, attributes jsonb)
+    INSERT INTO users AS u (user_id, attributes, personalised)
+    SELECT user_id, coalesce(attributes, '{}'), coalesce(personalised, true)
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (user_id text, attributes jsonb, personalised boolean)
     ORDER BY user_id COLLATE "C"
-    ON CONFLICT (user_id) DO UPDATE SET attributes = excluded.attributes, changed_at = clock_timestamp()
-    WHERE u.attributes <> excluded.attributes AND u.user_id = ANY(:told)
+    ON CONFLICT (user_id) DO UPDATE SET changed_at = clock_timestamp(),
+        attributes = CASE WHEN u.user_id = ANY(:told) THEN excluded.attributes ELSE u.attributes END,
+        personalised = CASE WHEN u.user_id = ANY(:chosen) THEN excluded.personalised ELSE u.personalised END
+    WHERE (u.user_id = ANY(:told) AND u.attributes <> excluded.attributes)
+        OR (u.user_id = ANY(:chosen) AND u.personalised <> excluded.personalised)
     RETURNING user_id""")
 _DROP_TRAITS = text("DELETE FROM user_traits WHERE user_id = ANY(:ids)")
 _ADD_TRAITS = text("""
@@ -49,28 +56,54 @@ class UserRow:
     user_id: str
     attributes: Mapping[str, Any] | None  # None leaves what is there
     traits: Sequence[tuple[str, str]]  # name, value
+    personalised: bool | None = None  # None leaves what is there
 
 
-async def upsert_users(database: AsyncEngine, rows: Sequence[UserRow]) -> frozenset[str]:
-    """Write a batch in one transaction and return the ids of those who are new or changed. Ids are distinct."""
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What a batch of users came to."""
+
+    changed: frozenset[str]  # who are new, or not as they were
+    erased: frozenset[str]  # who were erased, and so are not written
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an erasure found, and the receipt of the first one."""
+
+    receipt: Receipt
+    deleted: dict[str, int]  # rows by table
+
+
+async def upsert_users(database: AsyncEngine, rows: Sequence[UserRow], *, erased: ErasedUsers) -> Upserted:
+    """Write a batch in one transaction, all but the erased. Ids are distinct."""
     if not rows:
-        return frozenset()
-    users = [{"user_id": row.user_id, "attributes": row.attributes} for row in rows]
-    told = [row.user_id for row in rows if row.attributes is not None]
+        return Upserted(frozenset(), frozenset())
     async with transaction(database) as connection:
         await connection.execute(SHARE_LOG)
-        changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(users).decode(), "told": told}))
+        gone = await erased.among(connection, [row.user_id for row in rows])
+        living = [row for row in rows if row.user_id not in gone]
+        changed = frozenset(await connection.scalars(_UPSERT, _values(living)))
+        described = {row.user_id: row for row in living if row.attributes is not None and row.user_id in changed}
         traits = [
-            {"user_id": row.user_id, "name": name, "value": value}
-            for row in rows
-            if row.user_id in changed
+            {"user_id": user_id, "name": name, "value": value}
+            for user_id, row in described.items()
             for name, value in row.traits
         ]
-        if changed:
-            await connection.execute(_DROP_TRAITS, {"ids": list(changed)})
+        if described:
+            await connection.execute(_DROP_TRAITS, {"ids": list(described)})
         if traits:
             await connection.execute(_ADD_TRAITS, {"rows": orjson.dumps(traits).decode()})
-    return changed
+    return Upserted(changed, gone)
+
+
+def _values(rows: Sequence[UserRow]) -> dict[str, object]:
+    users = [{"user_id": row.user_id, "attributes": row.attributes, "personalised": row.personalised} for row in rows]
+    return {
+        "rows": orjson.dumps(users).decode(),
+        "told": [row.user_id for row in rows if row.attributes is not None],
+        "chosen": [row.user_id for row in rows if row.personalised is not None],
+    }
 
 
 async def user_by_id(database: AsyncEngine, user_id: str) -> User | None:
@@ -86,11 +119,19 @@ async def count_users(database: AsyncEngine) -> int:
         return int(await connection.scalar(_COUNT) or 0)
 
 
-async def erase(database: AsyncEngine, user_id: str) -> dict[str, int]:
-    """Delete every row of the person in one transaction; rows deleted per table. Repeating it finds nothing more."""
+async def erase(
+    database: AsyncEngine, user_id: str, *, erased: ErasedUsers, actor: str, request_id: str | None = None
+) -> Erasure:
+    """Delete every row of the person in one transaction, remember that, and write it into the audit.
+
+    Repeating it finds nothing more and gives the first receipt.
+    """
+    values = {"user_id": user_id}
     async with transaction(database) as connection:
         await connection.execute(_OWN_THE_LOG)
-        return {
-            table: (await connection.execute(statement, {"user_id": user_id})).rowcount
-            for table, statement in _ERASE.items()
-        }
+        receipt = await erased.remember(connection, user_id)
+        deleted = {table: (await connection.execute(sql, values)).rowcount for table, sql in _ERASE.items()}
+        deleted["dead_letters"] = await erase_letters(connection, user_id)
+        change = Change(actor, "erase", erased.subject_of(user_id), None, {**asdict(receipt), **deleted}, request_id)
+        await add_entry(connection, change)
+    return Erasure(receipt, deleted)

@@ -190,7 +190,10 @@ async def test_nobody_comes_back_while_being_erased(stores: Stores):
     await given_posts(stores, "p1")
     records = [exposure("u1", "p1", seconds=n) for n in range(2000)]
 
-    await asyncio.gather(save_exposures(stores, records), *(erase(stores.database, "u1") for _ in range(3)))
+    await asyncio.gather(
+        save_exposures(stores, records),
+        *(erase(stores.database, "u1", erased=stores.erased, actor="test") for _ in range(3)),
+    )
 
     exposures = await rows(stores, "* FROM exposures")
     assert (len(exposures), await rows(stores, "user_id FROM users")) in [(0, []), (2000, [("u1",)])]

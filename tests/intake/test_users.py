@@ -86,11 +86,13 @@ async def test_an_erased_person_is_in_no_table_and_in_no_cache(stores: Stores):
     await given_a_life(stores)
     await load_user_state(stores, "u1")
 
-    deleted = await erase_user(stores, "u1")
-    again = await erase_user(stores, "u1")
+    erased = await erase_user(stores, "u1", actor="test")
+    again = await erase_user(stores, "u1", actor="test")
 
-    assert deleted == {"user_traits": 1, "users": 1, "exposures": 1, "behaviours": 1, "rejections": 1, "peers": 2}
-    assert set(again.values()) == {0}
+    rows_deleted = {"user_traits": 1, "users": 1, "exposures": 1, "behaviours": 1, "rejections": 1, "peers": 2}
+    assert rows_deleted.items() <= erased.deleted.items()
+    assert erased.deleted["cache_entries"] >= 2
+    assert (again.receipt, set(again.deleted.values())) == (erased.receipt, {0})
     for table in ("users", "user_traits", "exposures", "behaviours", "rejections", "peers"):
         assert not any("u1" in row for row in await rows(stores, f"* FROM {table}"))
     async with stores.cache.use() as client:
@@ -103,7 +105,7 @@ async def test_erasing_without_a_cache_cleans_the_tables_and_asks_to_be_repeated
     lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2))
 
     with pytest.raises(Unavailable):
-        await erase_user(lonely, "u1")
+        await erase_user(lonely, "u1", actor="test")
 
     assert await rows(stores, "user_id FROM exposures") == [("u2",)]
 
@@ -114,7 +116,7 @@ async def test_writers_and_erasers_of_the_same_users_never_lock_each_other_out(s
 
     await asyncio.gather(
         *(save_users(stores, batch(age, step)) for age, step in ((20, 1), (30, -1), (40, 1))),
-        *(erase_user(stores, f"u{n}") for n in (5, 250)),
+        *(erase_user(stores, f"u{n}", actor="test") for n in (5, 250)),
     )
 
     assert await count_users(stores.database) >= 298

@@ -11,6 +11,7 @@ import pytest
 
 from app.domain import BEHAVIOUR_KINDS, BehaviourKind, PostAct
 from app.errors import BadInput, ExpiredCursor
+from app.intake.users import UserRecord, save_users
 from app.recommend.recommend import recommend
 from app.recommend.request import (
     PostFilter,
@@ -348,3 +349,32 @@ def test_a_picture_has_a_path_that_any_id_fits_into_and_only_where_there_is_one(
 
 def expired(wanted: str) -> bool:
     return bool(VIEW.columns.expires_at[VIEW.row_of[wanted]] <= NOW.timestamp())
+
+
+async def test_who_wants_no_personal_list_gets_popular_and_fresh_posts_from_the_next_request_on(stores, log):
+    log.shown("u", post_id(3), 0)
+    log.did("u", post_id(3), 1, kind="favourite")
+    await log.write()
+    assert (await ask(stores, k=4)).personalised
+
+    await save_users(stores, [UserRecord(user_id="u", personalised=False)])
+    session = (PostAct(post_id(5), BehaviourKind.LIKE, NOW),)
+    answer = await ask(stores, k=4, session=session)
+
+    assert not answer.personalised
+    assert [post.reason.kind for post in answer.posts] == ["popular", "fresh"] * 2
+    assert post_id(3) not in ids(await ask(stores, k=100))
+    await save_users(stores, [UserRecord(user_id="u", personalised=True)])
+    assert tastes(await ask(stores, k=4)) == [3] * 4
+
+
+async def test_who_wants_no_personal_list_lends_nobody_his_posts(stores, log):
+    log.did("u", post_id(3), 0)
+    log.did("v", post_id(3), 0)
+    log.did("v", post_id(5), 1)
+    await log.write()
+    await save_users(stores, [UserRecord(user_id="v", personalised=False)])
+
+    kinds = {post.reason.kind for post in (await ask(stores, k=40)).posts}
+
+    assert "similar_user" not in kinds

@@ -1,0 +1,125 @@
+"""The answers about dead letters, the audit and erasures, as the OpenAPI documents them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class DeadLetterAnswer(BaseModel):
+    """A rejected item; `item` is null where it was too large to be kept."""
+
+    letter_id: int
+    kind: Literal["post", "exposure", "behaviour"]
+    item: Any
+    reason: str
+    source: str
+    tries: int
+    first_at: datetime
+    last_at: datetime
+
+
+class DeadLettersAnswer(BaseModel):
+    """A page of rejected items, latest first; `next_before` brings the next one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "letters": [
+                    {
+                        "letter_id": 17,
+                        "kind": "behaviour",
+                        "item": {"behaviour_id": "b9", "exposure_id": "e404", "kind": "like"},
+                        "reason": "exposure_id: no such exposure; send it first, or name user_id and post_id",
+                        "source": "key-5f0c9a2b",
+                        "tries": 1,
+                        "first_at": "2026-03-01T12:00:00+00:00",
+                        "last_at": "2026-03-01T12:00:00+00:00",
+                    }
+                ],
+                "next_before": None,
+                "kept": 1,
+            }
+        }
+    )
+
+    letters: list[DeadLetterAnswer]
+    next_before: int | None
+    kept: int
+
+
+class ReplayAnswer(BaseModel):
+    """What trying again came to; `next_after` is there when there may be more."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"tried": 2, "accepted": 1, "duplicate": 0, "rejected": 1, "next_after": None, "kept": 1}
+        }
+    )
+
+    tried: int
+    accepted: int
+    duplicate: int
+    rejected: int
+    next_after: int | None
+    kept: int
+
+
+class AuditEntryAnswer(BaseModel):
+    """One change."""
+
+    entry_id: int
+    at: datetime
+    actor: str
+    verb: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    request_id: str | None
+
+
+class AuditAnswer(BaseModel):
+    """A page of changes, latest first; `next_before` brings the next one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "entries": [
+                    {
+                        "entry_id": 41,
+                        "at": "2026-03-01T12:00:00+00:00",
+                        "actor": "key-5f0c9a2b",
+                        "verb": "PATCH /posts/{post_id}",
+                        "subject": "p1",
+                        "before": {"hidden": False},
+                        "after": {"hidden": True},
+                        "request_id": "9b3c5a1e7d2f4b60",
+                    }
+                ],
+                "next_before": None,
+            }
+        }
+    )
+
+    entries: list[AuditEntryAnswer]
+    next_before: int | None
+
+
+class ErasureAnswer(BaseModel):
+    """The receipt of an erasure; of a repeated one, that of the first, and what there still was to delete."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "receipt_id": "erasure-5f0c9a2b7d1e4c38",
+                "erased_at": "2026-03-01T12:00:00+00:00",
+                "deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12, "cache_entries": 3},
+            }
+        }
+    )
+
+    receipt_id: str
+    erased_at: datetime
+    deleted: dict[str, int]

@@ -1,0 +1,167 @@
+"""Items that could not be taken in <-> the table of dead letters: what, why, from whom, how often. Bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+import orjson
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.storage.erased import ErasedUsers
+from app.storage.events import SHARE_LOG
+from app.storage.postgres import transaction
+
+LETTERS_LOCK = 0x7475_7765_6E05  # one writer at a time: writing also makes room
+ITEM_BYTES_AT_MOST = 64 << 10  # of a larger one only the reason is kept
+
+_COLUMNS = "letter_id, kind, item, reason, source, tries, first_at, last_at"
+# (S608: only constants of this file are put together; values travel as parameters.)
+_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=LETTERS_LOCK)
+_KEEP = text("""
+    INSERT INTO dead_letters AS d (digest, kind, item, reason, source)
+    SELECT digest, kind, item, reason, source
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (digest text, kind text, item text, reason text, source text)
+    ON CONFLICT (digest) DO UPDATE
+    SET tries = d.tries + 1, reason = excluded.reason, source = excluded.source, last_at = clock_timestamp()""")
+_MAKE_ROOM = text("""
+    DELETE FROM dead_letters WHERE last_at < clock_timestamp() - make_interval(days => :days) OR letter_id <= (
+        SELECT letter_id FROM dead_letters ORDER BY letter_id DESC OFFSET :kept LIMIT 1)""")
+_PAGE = text(f"""
+    SELECT {_COLUMNS} FROM dead_letters
+    WHERE letter_id < :before AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+    ORDER BY letter_id DESC LIMIT :limit""")  # noqa: S608
+_BY_ID = text(f"SELECT {_COLUMNS} FROM dead_letters WHERE letter_id = ANY(:ids) ORDER BY letter_id")  # noqa: S608
+_OLDEST = text(f"""
+    SELECT {_COLUMNS} FROM dead_letters WHERE item IS NOT NULL AND letter_id > :after
+    ORDER BY letter_id LIMIT :limit""")  # noqa: S608
+_DROP = text("DELETE FROM dead_letters WHERE letter_id = ANY(:ids)")
+_DROP_ALL = text("DELETE FROM dead_letters")
+_COUNT = text("SELECT count(*) FROM dead_letters")
+_FAILED_AGAIN = text("""
+    UPDATE dead_letters d SET tries = d.tries + 1, reason = i.reason, last_at = clock_timestamp()
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (letter_id bigint, reason text)
+    WHERE d.letter_id = i.letter_id""")
+# `item` was written by orjson, and so is what is looked for: a person's id stands in it as just this string.
+_ERASE = text("DELETE FROM dead_letters WHERE strpos(item, :quoted) > 0")
+
+NEWEST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item as it came, parsed, and why it could not be taken in."""
+
+    kind: str  # post, exposure, behaviour
+    item: object
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A rejected item as it is kept."""
+
+    letter_id: int
+    kind: str
+    item: object  # None where it was too large to be kept
+    reason: str
+    source: str  # the id of the key with which it came
+    tries: int
+    first_at: datetime  # UTC, aware
+    last_at: datetime  # UTC, aware
+
+
+async def keep_letters(
+    database: AsyncEngine, rejected: Sequence[Rejected], *, source: str, erased: ErasedUsers, kept: int, days: int
+) -> None:
+    """Keep rejected items; the same item again counts as another try. The oldest beyond `kept` give way.
+
+    Nothing that names an erased person as its user is kept.
+    """
+    if not rejected:
+        return
+    async with transaction(database) as connection:
+        await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
+        gone = await erased.among(connection, {user_id for one in rejected if (user_id := _user_of(one))})
+        living = [one for one in rejected if _user_of(one) not in gone]
+        rows = {row["digest"]: row for one in living if (row := _row(one, source)) is not None}
+        await connection.execute(_LOCK)
+        await connection.execute(_KEEP, {"rows": orjson.dumps(list(rows.values())).decode()})
+        await connection.execute(_MAKE_ROOM, {"kept": kept, "days": days})
+
+
+async def letters_page(
+    database: AsyncEngine, *, limit: int, before: int = NEWEST, kind: str | None = None
+) -> list[DeadLetter]:
+    """The latest letters, latest first; `before` is the last id of the page before."""
+    async with transaction(database) as connection:
+        rows = await connection.execute(_PAGE, {"before": before, "kind": kind, "limit": limit})
+        return [_letter_of(row) for row in rows.mappings()]
+
+
+async def letters_by_id(database: AsyncEngine, letter_ids: Collection[int]) -> list[DeadLetter]:
+    """Those of the letters that are there, oldest first."""
+    async with transaction(database) as connection:
+        rows = await connection.execute(_BY_ID, {"ids": list(letter_ids)})
+        return [_letter_of(row) for row in rows.mappings()]
+
+
+async def oldest_letters(database: AsyncEngine, *, after: int, limit: int) -> list[DeadLetter]:
+    """Letters that can be tried again, oldest first, beyond an id."""
+    async with transaction(database) as connection:
+        rows = await connection.execute(_OLDEST, {"after": after, "limit": limit})
+        return [_letter_of(row) for row in rows.mappings()]
+
+
+async def drop_letters(database: AsyncEngine, letter_ids: Collection[int] | None) -> int:
+    """Delete these letters, or all with None; how many there were."""
+    async with transaction(database) as connection:
+        await connection.execute(_LOCK)
+        if letter_ids is None:
+            return (await connection.execute(_DROP_ALL)).rowcount
+        return (await connection.execute(_DROP, {"ids": list(letter_ids)})).rowcount
+
+
+async def failed_again(database: AsyncEngine, reasons: dict[int, str]) -> None:
+    """Count another try of letters, with the reason of this time."""
+    rows = [{"letter_id": letter_id, "reason": reason} for letter_id, reason in reasons.items()]
+    async with transaction(database) as connection:
+        await connection.execute(_LOCK)
+        await connection.execute(_FAILED_AGAIN, {"rows": orjson.dumps(rows).decode()})
+
+
+async def count_letters(database: AsyncEngine) -> int:
+    """How many there are."""
+    async with transaction(database) as connection:
+        return int(await connection.scalar(_COUNT) or 0)
+
+
+async def erase_letters(connection: AsyncConnection, user_id: str) -> int:
+    """Delete every letter that names a person, wherever in the item; how many there were."""
+    await connection.execute(_LOCK)
+    return (await connection.execute(_ERASE, {"quoted": orjson.dumps(user_id).decode()})).rowcount
+
+
+def _user_of(rejected: Rejected) -> str | None:
+    """Whose event it says it is, as far as it can be read."""
+    user_id = rejected.item.get("user_id") if isinstance(rejected.item, dict) else None
+    return user_id if isinstance(user_id, str) else None
+
+
+def _row(rejected: Rejected, source: str) -> dict[str, object] | None:
+    """A row of the table; None for an item that no JSON can hold, as an id with half a character."""
+    try:
+        item = orjson.dumps(rejected.item)
+    except (TypeError, ValueError):
+        return None
+    digest = sha256(rejected.kind.encode() + b"\0" + item).hexdigest()
+    kept = item.decode() if len(item) <= ITEM_BYTES_AT_MOST else None
+    return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": rejected.reason, "source": source}
+
+
+def _letter_of(row: RowMapping) -> DeadLetter:
+    item = None if row["item"] is None else orjson.loads(row["item"])
+    return DeadLetter(**{**row, "item": item})
