@@ -343,3 +343,11 @@ def test_no_sample_sees_its_future_and_later_events_change_no_earlier_history(en
     for sample in after.values():
         assert all(item.shown_at < sample.shown_at for item in sample.history)
         assert all(done.at < sample.shown_at for item in sample.history for done in item.acts)
+
+
+def test_nobody_learns_from_a_user_who_wants_no_personal_list(engine: Engine):
+    for user in ("u1", "u2"):
+        expose(engine, f"e-{user}", user, 0)
+        run(engine, "INSERT INTO users (user_id, personalised) VALUES (:user, :wanted)", user=user, wanted=user == "u1")
+
+    assert [user for page in stream_user_ids(engine, seed=1) for user in page] == ["u1"]
