@@ -12,7 +12,7 @@ from app.domain import BEHAVIOUR_KINDS, Act, PostAct, ReferenceKind, ShownPost
 from app.storage.peers import Peer
 from app.storage.user_log import UserLog
 
-FORMAT = 2  # a new number for every change of the layout below
+FORMAT = 3  # a new number for every change of the layout below
 KIND_NUMBER = {kind: number for number, kind in enumerate(BEHAVIOUR_KINDS)}
 
 
