@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
 from typing import Self
 
@@ -43,8 +44,8 @@ class Reservations:
 
 
 def reserved_key(user_id: str) -> str:
-    """Where the entry of a user is."""
-    return f"user:{user_id}:reserved"
+    """Where the entry of a user is; it names nobody, since an answer to an id that was erased makes one too."""
+    return f"reserved:{sha256(user_id.encode()).hexdigest()[:32]}"
 
 
 NOTHING_RESERVED = Reservations()

@@ -45,4 +45,5 @@ async def test_an_erased_person_is_found_nowhere(
     assert (counts["users"], counts["exposures"], counts["behaviours"]) == (0, 0, 0)
     page = (await client.post("/recommend", json={"user_id": "u1"})).json()
     assert "p0" in [item["post_id"] for item in page["items"]]
-    assert set((await admin.delete("/users/u1")).json()["deleted"].values()) == {0}
+    again = (await admin.delete("/users/u1")).json()["deleted"]
+    assert {table for table, deleted in again.items() if deleted} <= {"cache_entries"}  # asking for a page made one
