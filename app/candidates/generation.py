@@ -22,15 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns, read_columns, write_columns
-from app.candidates.index import Index, build_index, read_index, write_index
+from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_index, write_index
 from app.errors import BadArtefact, Unavailable, UnknownId
 from models.artefact import SIZES, WEIGHTS, load_network, save_network
 from models.cascade import Cascade
 
 MANIFEST, POINTER = "manifest.json", "current"
-VECTORS, QUALITY, INDEX, POSTS, POPULAR = "vectors.npy", "quality.npy", "index.faiss", "posts.parquet", "popular.json"
+VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.parquet", "popular.json"
 PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
-REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, INDEX, POSTS, POPULAR, PLAN, REPORT)
+REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
 
 
@@ -50,13 +50,14 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a generation is made of, before it is written."""
+    """What a generation is made of, before it is written; posts in the order of the index."""
 
     network: Cascade
     columns: PostColumns
     hidden: NDArray[np.bool_]  # (posts,)
     vectors: NDArray[np.float32]  # (posts, width), unit length
     quality: NDArray[np.float32]  # (posts,)
+    index: ListIndex
     popular: Sequence[str]  # post ids, most popular first
     plan: Mapping[str, Any]
     report: Mapping[str, Any]
@@ -73,7 +74,7 @@ class Generation:
     hidden: NDArray[np.bool_]  # (posts,)
     vectors: NDArray[np.float32]  # (posts, width)
     quality: NDArray[np.float32]  # (posts,)
-    index: Index
+    index: ListIndex
     popular: list[str]
     plan: dict[str, Any]
 
@@ -186,14 +187,14 @@ def load_generation(folder: Path) -> Generation:
             hidden=hidden,
             vectors=np.load(folder / VECTORS, allow_pickle=False),
             quality=np.load(folder / QUALITY, allow_pickle=False),
-            index=read_index(folder / INDEX),
+            index=read_index(folder),
             popular=json.loads((folder / POPULAR).read_text()),
             plan=json.loads((folder / PLAN).read_text()),
         )
     except (OSError, ValueError) as error:
         raise BadArtefact(f"generation {folder.name} cannot be loaded: {error}") from error
     shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
-    if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.ntotal != shapes[0]:
+    if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.posts != shapes[0]:
         raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
     return loaded
 
@@ -219,7 +220,7 @@ def _write_files(contents: Contents, folder: Path) -> None:
     save_network(contents.network, folder)
     np.save(folder / VECTORS, contents.vectors, allow_pickle=False)
     np.save(folder / QUALITY, contents.quality, allow_pickle=False)
-    write_index(build_index(with_quality(contents.vectors, contents.quality)), folder / INDEX)
+    write_index(contents.index, folder)
     write_columns(contents.columns, contents.hidden, folder / POSTS)
     (folder / POPULAR).write_text(json.dumps(list(contents.popular)))
     (folder / PLAN).write_text(json.dumps(contents.plan, indent=2))
@@ -228,11 +229,6 @@ def _write_files(contents: Contents, folder: Path) -> None:
         (folder / CURVES).write_bytes(contents.curves)
     for file in folder.iterdir():
         _sync(file)
-
-
-def with_quality(vectors: NDArray[np.float32], quality: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Items of the index, (posts, width + 1): its inner product with [tau r, 1] is tau cos(r, c) + quality_c."""
-    return np.ascontiguousarray(np.concatenate([vectors, quality[:, None]], axis=1), dtype=np.float32)
 
 
 def _sha256(file: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from app.candidates.columns import PostColumns
 from app.candidates.encode import PostEncoder, start_network, start_sizes
 from app.candidates.generation import Contents, GenerationFolder
+from app.candidates.index import build_lists
+from app.candidates.recall import REFERENCES_EACH, REQUESTS, calibrated, sampled_requests
 from app.domain import Post
 from app.errors import BadArtefact
 from app.plan import load_plan
 from app.samples.tokens import Content
-from app.storage.catalogue import popular_posts, stream_catalogue
+from app.storage.catalogue import acted_on_together, popular_posts, stream_catalogue
 from app.storage.job_run import job_run
 from app.storage.jobs import JobKind
 from app.storage.prints import add_missing_prints
@@ -74,19 +76,11 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
     if artefact is None:
         artefact = await asyncio.to_thread(_serving_artefact, folder, stores, posts, progress)
-    vectors, quality = await asyncio.to_thread(_encode, artefact.network, posts, stores, progress)
+    encoded = await asyncio.to_thread(_encode, artefact.network, posts, stores, progress)
     progress("indexing", len(posts), len(posts))
-    contents = Contents(
-        network=artefact.network,
-        columns=PostColumns.of(posts),
-        hidden=np.asarray([post.hidden for post in posts], bool),
-        vectors=vectors,
-        quality=quality,
-        popular=await popular_posts(stores.database),
-        plan=artefact.plan,
-        report=artefact.report,
-        curves=artefact.curves,
-    )
+    popular = await popular_posts(stores.database)
+    acted_on = await acted_on_together(stores.database, users=REQUESTS, posts_each=REFERENCES_EACH)
+    contents = await asyncio.to_thread(_indexed, artefact, posts, *encoded, popular=popular, acted_on=acted_on)
     generation = await asyncio.to_thread(
         folder.write, contents, origin=artefact.origin, parent=artefact.parent, changes_until=changes_until
     )
@@ -122,6 +116,34 @@ def _start_artefact(stores: Stores, posts: list[Post], progress: Progress) -> Ar
         tell=lambda done, total: progress("reading pictures and titles", done, total),
     )
     return Artefact(network, "start", None, plan.as_json(), {"origin": "start"})
+
+
+def _indexed(
+    artefact: Artefact,
+    posts: Sequence[Post],
+    vectors: NDArray[np.float32],
+    quality: NDArray[np.float32],
+    *,
+    popular: Sequence[str],
+    acted_on: Sequence[Sequence[str]],
+) -> Contents:
+    """All of the generation, in the order of its index; vectors (posts, width) and quality (posts,) as the posts."""
+    order, index = build_lists(vectors, quality)
+    posts, vectors, quality = [posts[row] for row in order], vectors[order], quality[order]
+    matching = artefact.network.matching
+    requests = sampled_requests(matching, [post.post_id for post in posts], acted_on)
+    return Contents(
+        network=artefact.network,
+        columns=PostColumns.of(posts),
+        hidden=np.asarray([post.hidden for post in posts], bool),
+        vectors=vectors,
+        quality=quality,
+        index=calibrated(index, vectors, quality, requests, tau=matching.tau.item()),
+        popular=popular,
+        plan=artefact.plan,
+        report=artefact.report,
+        curves=artefact.curves,
+    )
 
 
 def _encode(

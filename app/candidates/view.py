@@ -12,15 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
-from app.candidates.index import EXACT_POSTS, Index, near_rows
+from app.candidates.index import ListIndex
+from app.candidates.score import Float32, best_first, serving_scores
 from app.domain import HistoryItem
 from app.samples.collate import HistoryArrays
 from app.samples.history import HistoryLimits
 from models.cascade import Cascade
-
-Float32 = NDArray[np.float32]
-DEPTH = 200  # nearest rows fetched for each reference before the exact score
-DEPTH_FILTERED = 2000  # the same when a filter will throw many away
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,10 @@ class Matches:
     scores: Float32  # (matches,) serving scores
     best_reference: NDArray[np.int64]  # (matches,) the reference that contributes most
     similarity: Float32  # (matches,) cosine to that reference
+
+
+NO_ROWS, NO_SCORES = np.zeros(0, np.int64), np.zeros(0, np.float32)
+NO_MATCHES = Matches(NO_ROWS, NO_SCORES, NO_ROWS, NO_SCORES)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class CandidateView:
     popular: Sequence[str]
     network: Cascade
     history_limits: HistoryLimits
-    index: Index
+    index: ListIndex
     indexed: int  # the first rows, which the index knows
 
     def match(self, references: Float32, log_weights: Float32, passing: NDArray[np.bool_], *, count: int) -> Matches:
@@ -54,32 +55,25 @@ class CandidateView:
 
         references (references, width) of unit length, log_weights (references,), passing (posts,).
         """
-        rows = self._reachable(references, np.flatnonzero(passing & self.alive), wanted=count)
-        if not len(rows) or not len(references):
-            return Matches(rows[:0], np.zeros(0, np.float32), rows[:0], np.zeros(0, np.float32))
-        cosine = self._vectors_at(rows) @ torch.from_numpy(references).T  # (rows, references)
-        part = self.tau * cosine + torch.from_numpy(log_weights)
-        scores = np.asarray(torch.logsumexp(part, dim=1)) + self.quality[rows]
-        order = _best_first(scores, count)
-        best = part[torch.from_numpy(order)].argmax(dim=1)
-        similarity = cosine[torch.from_numpy(order), best]
-        return Matches(rows[order], scores[order], np.asarray(best), np.asarray(similarity))
+        if not len(references):
+            return NO_MATCHES
+        passing = passing & self.alive
+        near = self.index.near(references, log_weights, passing[: self.indexed], tau=self.tau, count=count)
+        rows = np.concatenate([near, self.indexed + np.flatnonzero(passing[self.indexed :])])
+        if not len(rows):
+            return NO_MATCHES
+        scores = self._scores(references, log_weights, rows)
+        order = best_first(scores, count)
+        rows = rows[order]
+        cosine = self.vectors[rows] @ references.T
+        best = np.argmax(self.tau * cosine + log_weights, axis=1)
+        return Matches(rows, scores[order], best, cosine[np.arange(len(rows)), best])
 
-    def _vectors_at(self, rows: NDArray[np.int64]) -> torch.Tensor:
-        """Vectors (rows, width), without a copy when these are all."""
-        vectors = torch.from_numpy(self.vectors)
-        return vectors if len(rows) == len(vectors) else vectors[torch.from_numpy(rows)]
-
-    def _reachable(self, references: Float32, rows: NDArray[np.int64], *, wanted: int) -> NDArray[np.int64]:
-        """The rows worth an exact score: all of them when few, else those that the index finds near a reference."""
-        if len(rows) <= EXACT_POSTS:
-            return rows
-        queries = np.concatenate([np.float32(self.tau) * references, np.ones((len(references), 1), np.float32)], axis=1)
-        depth = DEPTH if 2 * len(rows) > len(self.vectors) else DEPTH_FILTERED
-        near = near_rows(self.index, queries, depth=max(depth, wanted))
-        fresh = np.arange(self.indexed, len(self.vectors))
-        found = np.intersect1d(np.concatenate([near, fresh]), rows, assume_unique=True)
-        return found if len(found) >= wanted else rows
+    def _scores(self, references: Float32, log_weights: Float32, rows: NDArray[np.int64]) -> Float32:
+        """Serving scores of the rows, (rows,); where most posts are among them, all are scored as they lie."""
+        if 2 * len(rows) > len(self.vectors):
+            return serving_scores(references, log_weights, self.vectors, self.quality, tau=self.tau)[rows]
+        return serving_scores(references, log_weights, self.vectors[rows], self.quality[rows], tau=self.tau)
 
     def log_weights(self, happened: Float32, rank: NDArray[np.int64]) -> Float32:
         """Learnt influence of references: happened (references, kinds) 0/1, rank (references,) 0 = latest."""
@@ -118,12 +112,3 @@ class CandidateView:
         published = np.where(np.isnan(self.columns.published_at), -np.inf, self.columns.published_at)
         rows = np.argsort(-published, kind="stable")
         return rows[self.alive[rows]]
-
-
-def _best_first(scores: Float32, count: int) -> NDArray[np.int64]:
-    """Places of the `count` highest scores, highest first; the earlier place wins a tie."""
-    if len(scores) > 4 * count:
-        top = np.argpartition(-scores, count)[:count]
-        top.sort()
-        return top[np.argsort(-scores[top], kind="stable")]
-    return np.argsort(-scores, kind="stable")[:count]

@@ -15,6 +15,7 @@ from app.storage.posts import post_of
 
 POSTS_PER_PAGE = 2_000
 POPULAR_POSTS = 1_000
+LATEST_BEHAVIOURS = 20_000  # looked at for accounts whose requests are sampled
 POPULAR_DAYS = 7  # counted back from the log's latest behaviour, so that an old log has popular posts too
 
 _PAGE = text("""
@@ -25,6 +26,12 @@ _POPULAR = text("""
     SELECT post_id FROM behaviours
     WHERE at > (SELECT max(at) FROM behaviours) - make_interval(days => :days)
     GROUP BY post_id ORDER BY count(DISTINCT user_id) DESC, post_id LIMIT :limit""")
+_ACTED_ON_TOGETHER = text("""
+    SELECT array_agg(post_id ORDER BY at DESC)
+    FROM (SELECT user_id, post_id, max(at) AS at
+          FROM (SELECT user_id, post_id, at FROM behaviours ORDER BY at DESC LIMIT :latest) AS acts
+          GROUP BY user_id, post_id) AS latest
+    GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT :users""")
 _LATEST_CHANGE = text("SELECT max(changed_at) FROM posts WHERE deleted_at IS NULL")
 _SHOWN = text("SELECT post_id, count(*) FROM exposures GROUP BY post_id")
 _ACTED = text("SELECT post_id, count(DISTINCT user_id) FROM behaviours GROUP BY post_id")
@@ -63,6 +70,13 @@ async def popular_posts(database: AsyncEngine) -> list[str]:
     """Ids of the posts that most accounts acted on lately, most popular first."""
     async with transaction(database) as connection:
         return list(await connection.scalars(_POPULAR, {"days": POPULAR_DAYS, "limit": POPULAR_POSTS}))
+
+
+async def acted_on_together(database: AsyncEngine, *, users: int, posts_each: int) -> list[list[str]]:
+    """The posts that each of some accounts acted on lately, latest first: those accounts that did most."""
+    async with transaction(database) as connection:
+        found = await connection.scalars(_ACTED_ON_TOGETHER, {"latest": LATEST_BEHAVIOURS, "users": users})
+        return [posts[:posts_each] for posts in found]
 
 
 async def post_counts(database: AsyncEngine) -> PostCounts:

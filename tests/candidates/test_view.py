@@ -69,23 +69,10 @@ def test_no_reference_or_no_passing_post_matches_nothing(view):
     assert len(view.match(view.vectors[:2], np.zeros(2, np.float32), np.zeros(30, bool), count=5).rows) == 0
 
 
-def test_a_large_catalogue_is_matched_through_the_index(tmp_path):
-    random = np.random.default_rng(3)
-    centres = unit(random.standard_normal((100, 8)))
-    vectors = unit(centres[random.integers(0, 100, 25_000)] + 0.3 * random.standard_normal((25_000, 8)))
-    made = with_vectors(contents(posts=25_000), vectors, np.zeros(25_000, np.float32))
-    view = overlay(tmp_path, made).view(NOW)
-
-    matches = view.match(vectors[:5], np.zeros(5, np.float32), np.ones(25_000, bool), count=20)
-
-    exact = np.logaddexp.reduce(view.tau * (vectors @ vectors[:5].T), axis=1)
-    assert len(set(matches.rows) & set(np.argsort(-exact)[:20])) >= 19
-
-
 def test_a_filter_on_a_large_catalogue_still_fills_the_page(tmp_path):
-    vectors = unit(np.random.default_rng(4).standard_normal((25_000, 8)))
-    view = overlay(tmp_path, with_vectors(contents(posts=25_000), vectors, np.zeros(25_000, np.float32))).view(NOW)
-    passing = np.arange(25_000) % 97 == 0
+    vectors = unit(np.random.default_rng(4).standard_normal((6_000, 8)))
+    view = overlay(tmp_path, with_vectors(contents(posts=6_000), vectors, np.zeros(6_000, np.float32))).view(NOW)
+    passing = np.arange(6_000) % 57 == 0
 
     matches = view.match(vectors[:3], np.zeros(3, np.float32), passing, count=100)
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from app.candidates.columns import PostColumns
 from app.candidates.generation import Contents
+from app.candidates.index import build_lists
+from app.candidates.recall import calibrated, sampled_requests
 from app.domain import Post
 from app.intake.event_records import ExposureRecord
 from app.intake.events import save_exposures
@@ -21,12 +23,15 @@ def contents(posts: int = 30, seed: int = 0) -> Contents:
     """A generation of random vectors."""
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((posts, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    quality = random.standard_normal(posts).astype(np.float32) * 0.1
     return Contents(
         network=Cascade(small_sizes()).eval(),
         columns=PostColumns.of([Post(f"p{number}", f"title {number}") for number in range(posts)]),
         hidden=np.zeros(posts, bool),
-        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
-        quality=random.standard_normal(posts).astype(np.float32) * 0.1,
+        vectors=vectors,
+        quality=quality,
+        index=build_lists(vectors, quality)[1],
         popular=[f"p{number}" for number in range(min(posts, 5))],
         plan={"history": {"sequences": ["browse", "click", "other"], "count": 20, "window_seconds": None}},
         report={"origin": "start"},
@@ -35,7 +40,14 @@ def contents(posts: int = 30, seed: int = 0) -> Contents:
 
 
 def with_vectors(made: Contents, vectors: np.ndarray, quality: np.ndarray) -> Contents:
-    return replace(made, vectors=vectors, quality=quality)
+    """The same posts with other vectors, in the order of an index over these."""
+    order, index = build_lists(vectors, quality)
+    posts = [Post(made.columns.post_ids[row], made.columns.titles[row]) for row in order.tolist()]
+    vectors, quality = vectors[order], quality[order]
+    tau = made.network.matching.tau.item()
+    requests = sampled_requests(made.network.matching, [post.post_id for post in posts], ())
+    index = calibrated(index, vectors, quality, requests, tau=tau)
+    return replace(made, columns=PostColumns.of(posts), vectors=vectors, quality=quality, index=index)
 
 
 async def fill(stores: Stores, world: ToyWorld, *, pictures: bool = True) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from app.candidates.columns import PostColumns
-from app.candidates.index import build_index
+from app.candidates.index import build_lists
 from app.candidates.view import CandidateView
 from app.domain import Post
 from app.samples.history import HistoryLimits
@@ -50,7 +50,7 @@ def small_view(
         popular=[post_id(number) for number in range(min(popular, posts))],
         network=Cascade(SIZES).eval(),
         history_limits=HistoryLimits(),
-        index=build_index(vectors),
+        index=build_lists(vectors, np.zeros(posts, np.float32))[1],
         indexed=posts,
     )
 
