@@ -12,6 +12,7 @@ from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import Progress, run_reindex
 from app.errors import Conflict, TuwenError
+from app.intake.retention import delete_old
 from app.plan import load_plan
 from app.settings import Settings
 from app.storage.catalogue import latest_change
@@ -26,6 +27,7 @@ from app.training.fit import StepReport
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0  # how often the trainer looks whether there is something to do
 WAIT_FOR_REINDEX_SECONDS = 2.0
+TIDY_SECONDS = 3600.0  # between two looks for what is older than wanted
 
 Tell = Callable[[StepReport], None]
 
@@ -61,6 +63,7 @@ class Duties:
     engine: SyncEngine
     trained_at: float  # monotonic seconds
     reindexed_at: float
+    tidied_at: float
 
     @property
     def settings(self) -> Settings:
@@ -68,7 +71,10 @@ class Duties:
         return self.stores.settings
 
     async def look(self) -> None:
-        """Do what is due: the first index, a training cycle, or a periodic reindex."""
+        """Do what is due: delete what is too old, the first index, a training cycle, or a periodic reindex."""
+        if time.monotonic() - self.tidied_at > TIDY_SECONDS:
+            self.tidied_at = time.monotonic()
+            log.info("deleted what is older than wanted: %s", await delete_old(self.stores))
         change = await latest_change(self.stores.database)
         current = GenerationFolder(self.settings.generations).current()
         if current is None:
@@ -106,7 +112,7 @@ async def run_trainer(settings: Settings) -> None:
         engine = sync_engine(stores.addresses.database_url)
         try:
             now = time.monotonic()
-            duties = Duties(stores, engine, trained_at=now, reindexed_at=now)
+            duties = Duties(stores, engine, trained_at=now, reindexed_at=now, tidied_at=now - 2 * TIDY_SECONDS)
             while True:
                 try:
                     await duties.look()

@@ -116,6 +116,13 @@ async def oldest_letters(database: AsyncEngine, *, after: int, limit: int) -> li
         return [_letter_of(row) for row in rows.mappings()]
 
 
+async def trim_letters(database: AsyncEngine, *, kept: int, days: int) -> int:
+    """Delete letters that are too old or too many; how many there were."""
+    async with transaction(database) as connection:
+        await connection.execute(_LOCK)
+        return (await connection.execute(_MAKE_ROOM, {"kept": kept, "days": days})).rowcount
+
+
 async def drop_letters(database: AsyncEngine, letter_ids: Collection[int] | None) -> int:
     """Delete these letters, or all with None; how many there were."""
     async with transaction(database) as connection:
