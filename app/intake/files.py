@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from typing import TypeVar
 from app.errors import Unavailable
 from app.intake.beside import row_with_picture
 from app.intake.chunks import Chunk, LineOf, chunks_of, read_ahead
+from app.intake.decoders import DECODERS
 from app.intake.event_records import Showing, showings_of
 from app.intake.events import Recorded, record_behaviours, record_exposures
 from app.intake.freshness import log_grown
@@ -91,14 +93,15 @@ class _Import:
         """Import posts and the pictures beside their file."""
 
         def rows(lines: list[PostLine]) -> list[PostRow]:
-            return [row_with_picture(self.stores, line, path.parent) for line in lines]
+            return list(pool.map(lambda line: row_with_picture(self.stores, line, path.parent), lines))
 
         async def save(rows: list[PostRow]) -> list[ItemStatus]:
             self.report.pictures.update(row.picture_status for row in rows if row.picture_status is not None)
             return await save_rows(self.stores, rows)
 
         chunks = chunks_of(path, PostLine, rows_at_most=POSTS_AT_ONCE)
-        await self._file("posts", path, chunks=chunks, prepare=rows, save=save)
+        with ThreadPoolExecutor(DECODERS) as pool:
+            await self._file("posts", path, chunks=chunks, prepare=rows, save=save)
 
     async def users(self, path: Path) -> None:
         """Import users."""

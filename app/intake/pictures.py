@@ -12,8 +12,17 @@ from app.domain import PictureStatus
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 REENCODED_QUALITY = 92
-# Where cameras and editors write places, names and dates.
-_METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "photoshop", "comment")
+# What a file may say of itself beside its pixels; anything else may be a place, a name or a date, and is dropped.
+_HARMLESS = frozenset(
+    {
+        *("icc_profile", "gamma", "chromaticity", "srgb", "transparency", "background", "dpi", "aspect", "bit_depth"),
+        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "adobe", "adobe_transform"),
+        *("interlace", "progressive", "progression"),
+        *("loop", "duration", "timestamp", "default_image", "bbox", "blend", "disposal", "mp", "mpoffset"),
+    }
+)
+_HARMLESS_SEGMENTS = frozenset({"APP0", "APP2", "APP14"})  # JFIF, colour profile, Adobe's colour transform
+_JPEG_END = b"\xff\xd9"
 # All that decoders were seen to raise on damaged files; every one of them means that the picture cannot be read.
 _DAMAGED = (
     OSError,
@@ -23,6 +32,7 @@ _DAMAGED = (
     LookupError,
     TypeError,
     EOFError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -37,24 +47,34 @@ def check_picture(content: bytes, *, max_bytes: int, max_megapixels: float) -> b
             # The header tells the size: a bomb is refused before a pixel of it is decoded.
             if picture.width * picture.height > max_megapixels * 1_000_000:
                 return PictureStatus.TOO_LARGE
-            if _has_metadata(picture):
-                return _without_metadata(picture)
+            if _says_more(picture, content):
+                return _pixels_alone(picture)
             # JPEG decodes at an eighth of its size and still shows damage anywhere in the file.
             picture.draft("RGB", (picture.width // 8, picture.height // 8))
             picture.load()
-            return content
+            # A PNG may have words behind its pixels.
+            return _pixels_alone(picture) if _has_words(picture) else content
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return PictureStatus.TOO_LARGE
     except _DAMAGED:
         return PictureStatus.UNREADABLE
 
 
-def _has_metadata(picture: Image.Image) -> bool:
-    return any(picture.info.get(name) for name in _METADATA) or bool(picture.getexif())
+def _says_more(picture: Image.Image, content: bytes) -> bool:
+    """Whether the file holds more than one picture and what is needed to show it."""
+    if picture.format == "MPO" or getattr(picture, "is_animated", False) or _has_words(picture):
+        return True
+    segments = {name for name, _ in getattr(picture, "applist", ())}
+    hides_something = picture.format == "JPEG" and not content.rstrip(b"\0\r\n ").endswith(_JPEG_END)
+    return hides_something or bool(segments - _HARMLESS_SEGMENTS)
 
 
-def _without_metadata(picture: Image.Image) -> bytes:
-    """The pixels, turned the way the camera was held, encoded again with nothing but their colour profile."""
+def _has_words(picture: Image.Image) -> bool:
+    return not _HARMLESS.issuperset(name for name in picture.info if isinstance(name, str)) or bool(picture.getexif())
+
+
+def _pixels_alone(picture: Image.Image) -> bytes:
+    """The first or only picture, turned the way the camera was held, with nothing beside it but its colour profile."""
     encoding = "JPEG" if picture.format == "MPO" else str(picture.format)  # MPO: phones put a second view in a JPEG
     profile = picture.info.get("icc_profile")
     upright = ImageOps.exif_transpose(picture)

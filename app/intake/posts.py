@@ -11,13 +11,12 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.domain import PictureStatus, Post
 from app.errors import UnknownId
+from app.intake.decoders import decoders_of
 from app.intake.fields import RECORD, TAGS, Attributes, Id, Latitude, Longitude, Moment, Tag, Title, Word
 from app.intake.freshness import posts_changed
-from app.intake.pictures import check_picture
 from app.intake.status import ItemStatus, statuses_of_upsert
 from app.storage import posts as table
 from app.storage.posts import PostRow, posts_by_id, set_picture, upsert_posts
-from app.storage.prints import print_of
 from app.storage.stores import Stores
 
 
@@ -84,15 +83,10 @@ class KeptPicture:
 
 def keep_picture(stores: Stores, content: bytes) -> KeptPicture:
     """Check and store the bytes of one picture; blocks, so call it in a thread."""
-    if stores.pictures.holds(content):  # it was checked when it came first
-        return KeptPicture(PictureStatus.STORED, stores.pictures.save(content), print_of(content))
-    settings = stores.settings
-    checked = check_picture(
-        content, max_bytes=settings.picture_max_bytes, max_megapixels=settings.picture_max_megapixels
-    )
-    if isinstance(checked, PictureStatus):
-        return KeptPicture(checked)
-    return KeptPicture(PictureStatus.STORED, stores.pictures.save(checked), print_of(checked))
+    decoded = decoders_of(stores).decode(content)
+    if decoded.status is not PictureStatus.STORED:
+        return KeptPicture(decoded.status)
+    return KeptPicture(decoded.status, stores.pictures.save(decoded.content), decoded.picture_print)
 
 
 async def set_hidden(stores: Stores, post_id: str, *, hidden: bool) -> bool:

@@ -44,9 +44,7 @@ async def delete_old(stores: Stores) -> Tidied:
     return Tidied(
         events=events,
         files=files,
-        letters=await trim_letters(
-            stores.database, kept=settings.dead_letters_kept, days=settings.dead_letters_days
-        ),
+        letters=await trim_letters(stores.database, kept=settings.dead_letters_kept, days=settings.dead_letters_days),
         audit_entries=await trim_audit(stores.database, days=settings.audit_days),
     )
 

@@ -17,6 +17,7 @@ from app.storage.pictures import PictureFolder
 from app.storage.postgres import transaction
 
 SIDE = 32  # pixels of the shrunken picture
+LARGE_SIDE = 2048  # pixels
 LOW = 8  # lowest frequencies in each direction; without the mean that makes 63 bits, which PostgreSQL's bigint holds
 FLAT_CONTRAST = 4.0  # standard deviation of the grey, of 255, below which a picture shows nothing
 NOTHING_TO_TELL = 0
@@ -43,7 +44,9 @@ def print_of(content: bytes) -> int:
         with Image.open(io.BytesIO(content)) as picture:
             picture.draft("RGB", (4 * SIDE, 4 * SIDE))
             if "A" in picture.getbands() or "transparency" in picture.info:
-                shown = picture.convert("RGBA")
+                # A large one is thinned out first: three more copies of it would take half a gigabyte.
+                size = (min(picture.width, LARGE_SIDE), min(picture.height, LARGE_SIDE))
+                shown = picture.resize(size, Image.Resampling.NEAREST).convert("RGBA")
                 white = Image.new("RGBA", shown.size, "white")
                 small = Image.alpha_composite(white, shown).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
             else:
