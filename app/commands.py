@@ -13,6 +13,7 @@ from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import run_reindex
 from app.candidates.serving import ServingCandidates
 from app.console import Bar, bar, console, table
+from app.doctor import Finding, Grade, duration, examine
 from app.domain import Role
 from app.errors import BadInput, Unavailable
 from app.intake.export import export_to
@@ -23,12 +24,13 @@ from app.recommend.recommend import recommend
 from app.recommend.request import RecommendRequest
 from app.settings import Settings
 from app.storage.audit import COMMAND_LINE, Change, write_audit
-from app.storage.jobs import latest_jobs
+from app.storage.jobs import Job, latest_jobs
 from app.storage.keys import create_key as make_key
 from app.storage.keys import list_keys as all_keys
 from app.storage.keys import revoke_key as end_key
 from app.storage.overview import row_counts
 from app.storage.postgres import sync_engine
+from app.storage.standing import read_standing
 from app.storage.stores import open_stores
 from app.trainer import run_trainer, train_once
 from app.training.cycle import evaluate_serving
@@ -216,6 +218,7 @@ async def status(arguments: argparse.Namespace, settings: Settings) -> int:
     async with open_stores(settings) as stores:
         counts = await row_counts(stores.database)
         jobs = await latest_jobs(stores.database, limit=5)
+        standing = await read_standing(stores.database)
         cache = "answers"
         try:
             async with stores.cache.use() as client:
@@ -228,9 +231,34 @@ async def status(arguments: argparse.Namespace, settings: Settings) -> int:
     if current is not None:
         manifest = folder.manifest(current)
         serving = f"{current}, {manifest.origin}, {manifest.posts} posts, made {manifest.created_at}"
+    log_age = standing.log_age_seconds
     console.print(f"generation: {serving}", highlight=False, soft_wrap=True)
+    console.print(f"latest exposure: {'none' if log_age is None else f'{duration(log_age)} ago'}", highlight=False)
     console.print(f"Redis: {cache}", highlight=False)
     table("stored", ["", "rows"], [[name, str(count)] for name, count in counts.items()])
-    rows = [[job.job_id, job.state.value, job.step, f"{job.seconds:.0f} s", job.error or ""] for job in jobs]
+    rows = [[job.job_id, job.state.value, _how_far(job), f"{job.seconds:.0f} s", job.error or ""] for job in jobs]
     table("latest jobs", ["job", "state", "step", "took", "error"], rows)
     return 0
+
+
+def _how_far(job: Job) -> str:
+    of_total = f" {100 * job.done / job.total:.0f} %" if job.total and job.finished_at is None else ""
+    return job.step + of_total
+
+
+async def doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What is missing or does not work, and what to do; 1 when there is a problem."""
+    findings = await examine(settings)
+    for finding in findings:
+        _print_finding(finding)
+    problems, notes = (sum(one.grade is grade for one in findings) for grade in (Grade.PROBLEM, Grade.NOTE))
+    console.print(f"{problems} problems, {notes} notes", highlight=False)
+    return 1 if problems else 0
+
+
+def _print_finding(finding: Finding) -> None:
+    style = {Grade.GOOD: "green", Grade.NOTE: "yellow", Grade.PROBLEM: "bold red"}[finding.grade]
+    console.print(f"{finding.grade.value:8}", style=style, end="")
+    console.print(f"{finding.about}: {finding.fact}", markup=False, highlight=False, soft_wrap=True)
+    if finding.remedy:
+        console.print(f"        -> {finding.remedy}", markup=False, highlight=False, soft_wrap=True)

@@ -27,13 +27,21 @@ class Metrics:
         self.shed = self._counter("requests_shed", "requests refused because their lane was full", "lane")
         self.recommended = self._counter("recommended_posts", "posts recommended, by reason", "reason")
         self.shortfalls = self._counter("recommend_shortfalls", "pages with fewer posts than asked for")
-        self.degraded = self._counter("recommend_degraded", "answers that went without something", "without")
+        self.degraded = self._counter("recommend_degraded", "answers that went without something", "missing")
         self.items = self._counter("items", "posts, users, exposures, behaviours taken in", "kind", "status")
         self.reindex = self._counter("reindex_jobs", "reindex jobs ended", "state")
         self.generation = self._gauge("generation_info", "1 for the serving generation", "generation", "origin")
         self.generation_age = self._gauge("generation_age_seconds", "time since the serving generation was made")
         self.candidates = self._gauge("candidates", "posts that can be recommended")
         self.waiting = self._gauge("posts_waiting", "posts that wait to be encoded")
+        self.learnt_age = self._gauge("learnt_age_seconds", "time since the newest exposure it has learnt from arrived")
+        self.log_age = self._gauge("log_age_seconds", "time since the latest exposure arrived")
+        self.job_age = self._gauge("job_age_seconds", "time since the last job that ended so", "kind", "state")
+        self.job_seconds = self._gauge("job_seconds", "how long the last job that was done took", "kind")
+        self.jobs_under_way = self._gauge("jobs_under_way", "jobs queued or running", "kind")
+        self.store_up = self._gauge("store_up", "1 for a store that answers, else 0", "store")
+        self.clock_ahead = self._gauge("database_clock_ahead_seconds", "the database's clock against ours")
+        self.home_free_bytes = self._gauge("home_free_bytes", "free space on the disk of TUWEN_HOME")
 
     def count_items(self, kind: str, statuses: Iterable[str]) -> None:
         """Count what became of a batch."""

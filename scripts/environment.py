@@ -95,9 +95,15 @@ DEV_LOCK: Step = (
     [REQUIREMENTS / "dev.txt"],
     lambda: logged(locked("dev.txt")),
 )
+TRACES_LOCK: Step = (
+    "the packages of requirements/traces.txt",
+    [REQUIREMENTS / "traces.txt"],
+    lambda: logged(locked("traces.txt")),
+)
 STEPS = {
     "packages": [RUNTIME_LOCK, TORCH],
     "runtime": [RUNTIME_LOCK, TORCH, PROJECT],
+    "traces": [RUNTIME_LOCK, TORCH, PROJECT, TRACES_LOCK],
     "dev": [RUNTIME_LOCK, TORCH, PROJECT, DEV_LOCK],
 }
 

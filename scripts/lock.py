@@ -42,11 +42,13 @@ def write(name: str, blocks: list[str]) -> None:
 
 
 def main() -> None:
-    """Write the locks: runtime, what the tests add, torch's two builds, and the CUDA libraries of one."""
+    """Write the locks: runtime, what tests and traces add, torch's two builds, and the CUDA libraries of one."""
     runtime, everything = resolve(REQUIREMENTS / "runtime.in"), resolve(REQUIREMENTS / "dev.in")
+    traces = resolve(REQUIREMENTS / "traces.in")
     heavy = {name for name in everything if name == "torch" or name.startswith(CUDA_PREFIXES)}
     write("runtime.txt", [b for name in everything if name in runtime and name not in heavy for b in everything[name]])
     write("dev.txt", [b for name in everything if name not in runtime for b in everything[name]])
+    write("traces.txt", [b for name in everything if name in traces and name not in runtime for b in everything[name]])
     write("torch.txt", everything["torch"])
     write("torch-cpu.txt", [f"{TORCH}+cpu --hash={TORCH_CPU_BUILD}"])
     write("torch-cuda.txt", [b for name in sorted(heavy - {"torch"}) for b in everything[name]])

@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "app.console": WORDS,
     "app.plan": {*WORDS, "app.samples", "models"},
     "app.storage": {*WORDS, "migrations"},
+    "app.doctor": {*WORDS, "app.plan", "app.storage", "app.candidates"},
     "app.intake": {*WORDS, "app.storage"},
     "app.samples": {*WORDS, "app.storage", "models"},
     "app.training": {*WORDS, "app.plan", "app.storage", "app.samples", "app.candidates", "models"},

@@ -6,6 +6,7 @@ import time
 
 from app.storage.flights import Flights
 from app.storage.postgres import ping
+from app.storage.standing import Standing, read_standing
 from app.storage.stores import Stores
 
 PATIENCE_SECONDS = 1.0  # a store that answers later than that counts as away
@@ -19,10 +20,17 @@ class StoreChecks:
         self._flights: Flights[float] = Flights(
             patience_seconds=PATIENCE_SECONDS, probe_patience_seconds=PATIENCE_SECONDS, pause_seconds=0.0
         )
+        self._standings: Flights[Standing] = Flights(
+            patience_seconds=PATIENCE_SECONDS, probe_patience_seconds=PATIENCE_SECONDS, pause_seconds=0.0
+        )
 
     async def database(self) -> float:
         """Seconds that PostgreSQL took. Raises Unavailable."""
         return await self._flights.join("database", self._ask_database)
+
+    async def standing(self) -> Standing:
+        """How the log and the jobs stand. Raises Unavailable."""
+        return await self._standings.join("standing", lambda: read_standing(self._stores.database))
 
     async def cache(self) -> float:
         """Seconds that Redis took. Raises Unavailable."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
@@ -15,10 +14,10 @@ from starlette.responses import Response
 from app.api.answers import HealthAnswer, LiveAnswer, ReadyAnswer
 from app.api.guarded import GuardedRoute
 from app.api.keys import ADMIN, OPEN, OPS
+from app.api.observed import age_seconds, observe
 from app.api.problems import NOT_READY, problem
 from app.api.state import ApiState, State
 from app.errors import Unavailable
-from app.metrics import Metrics
 from app.storage.jobs import latest_jobs
 from app.storage.overview import row_counts
 
@@ -74,8 +73,8 @@ async def get_health(state: State) -> Response:
     },
 )
 async def get_metrics(state: State) -> Response:
-    """Everything counted and timed in this process, for Prometheus."""
-    _look_at_candidates(state, state.metrics)
+    """What this process counts and times, and how its generation, the log, the jobs and the stores stand."""
+    await observe(state)
     return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -100,26 +99,11 @@ def _generation(state: ApiState) -> dict[str, object] | None:
         "generation": manifest.generation,
         "origin": manifest.origin,
         "created_at": manifest.created_at,
-        "age_seconds": _age_seconds(manifest.created_at),
+        "age_seconds": age_seconds(manifest.created_at),
         "posts": manifest.posts,
         "candidates": int(state.candidates.view().alive.sum()),
         "waiting": state.candidates.waiting,
     }
-
-
-def _look_at_candidates(state: ApiState, metrics: Metrics) -> None:
-    generation = state.candidates.generation
-    metrics.waiting.set(state.candidates.waiting)
-    metrics.generation.clear()
-    if generation is not None:
-        manifest = generation.manifest
-        metrics.generation.labels(manifest.generation, manifest.origin).set(1)
-        metrics.generation_age.set(_age_seconds(manifest.created_at))
-        metrics.candidates.set(int(state.candidates.view().alive.sum()))
-
-
-def _age_seconds(created_at: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
 
 
 def _version(package: str) -> str | None:

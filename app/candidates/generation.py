@@ -2,8 +2,7 @@
 
 Written beside the others under a temporary name, read back, renamed; a small pointer file names the current one and is
 moved by rename. So model and index cannot disagree, and roll-back is moving the pointer. A manifest holds the SHA-256
-of every file, because neither FAISS nor safetensors notices a flipped bit. Large files are mapped, and shared by all
-processes of a machine: none is ever changed, and one that is deleted lives on until its last reader lets go.
+of every file, because neither FAISS nor safetensors notices a flipped bit.
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns, read_columns, write_columns
 from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_index, write_index
-from app.candidates.post_rows import PostRows
 from app.errors import BadArtefact, Unavailable, UnknownId
 from models.artefact import SIZES, WEIGHTS, load_network, save_network
 from models.cascade import Cascade
 
 MANIFEST, POINTER = "manifest.json", "current"
-VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.arrow", "popular.json"
+VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.parquet", "popular.json"
 PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
@@ -74,8 +72,6 @@ class Generation:
     network: Cascade
     columns: PostColumns
     hidden: NDArray[np.bool_]  # (posts,)
-    row_of: PostRows
-    latest_first: NDArray[np.int32]  # (posts,) rows, latest published first
     vectors: NDArray[np.float32]  # (posts, width)
     quality: NDArray[np.float32]  # (posts,)
     index: ListIndex
@@ -183,16 +179,14 @@ def load_generation(folder: Path) -> Generation:
     manifest = verify(folder)
     try:
         network = load_network(folder)
-        posts = read_columns(folder / POSTS)
+        columns, hidden = read_columns(folder / POSTS)
         loaded = Generation(
             manifest=manifest,
             network=network,
-            columns=posts.columns,
-            hidden=posts.hidden,
-            row_of=posts.row_of,
-            latest_first=posts.latest_first,
-            vectors=_mapped(folder / VECTORS),
-            quality=_mapped(folder / QUALITY),
+            columns=columns,
+            hidden=hidden,
+            vectors=np.load(folder / VECTORS, allow_pickle=False),
+            quality=np.load(folder / QUALITY, allow_pickle=False),
             index=read_index(folder),
             popular=json.loads((folder / POPULAR).read_text()),
             plan=json.loads((folder / PLAN).read_text()),
@@ -235,15 +229,6 @@ def _write_files(contents: Contents, folder: Path) -> None:
         (folder / CURVES).write_bytes(contents.curves)
     for file in folder.iterdir():
         _sync(file)
-
-
-def _mapped(file: Path) -> NDArray[np.float32]:
-    """An array that is read from the file where it is needed, and once for all processes.
-
-    Torch wants memory that may be written: what would be, nobody does, stays in the process that writes it.
-    """
-    mapped: NDArray[np.float32] = np.load(file, mmap_mode="c", allow_pickle=False).view(np.ndarray)
-    return mapped
 
 
 def _sha256(file: Path) -> str:

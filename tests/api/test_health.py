@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 
 import httpx
 import pytest
@@ -71,3 +72,34 @@ async def test_metrics_count_requests_posts_items_and_the_generation(ops: httpx.
     assert found["tuwen_candidates",] == 5
     assert found["process_resident_memory_bytes",] > 0
     assert "some-secret-id" not in text
+
+
+async def test_metrics_tell_of_the_log_the_jobs_the_stores_and_the_disk(
+    ops: httpx.AsyncClient, generation: str
+) -> None:
+    before = figures((await ops.get("/metrics")).text)
+    await ops.post("/exposures", json={"exposures": [{"user_id": "u1", "post_id": "p0", "shown_at": 1772337600}]})
+    after = figures((await ops.get("/metrics")).text)
+
+    assert isnan(before["tuwen_log_age_seconds",])
+    assert 0 <= after["tuwen_log_age_seconds",] < 30
+    assert isnan(after["tuwen_learnt_age_seconds",])  # nothing was trained
+    assert 0 <= after["tuwen_job_age_seconds", "reindex", "done"] < 30
+    assert after["tuwen_job_seconds", "reindex"] > 0
+    assert after["tuwen_jobs_under_way", "train"] == 0
+    assert (after["tuwen_store_up", "database"], after["tuwen_store_up", "cache"]) == (1, 1)
+    assert abs(after["tuwen_database_clock_ahead_seconds",]) < 5
+    assert after["tuwen_home_free_bytes",] > 0
+
+
+async def test_without_the_database_metrics_say_so_and_the_rest_goes_on(
+    ops: httpx.AsyncClient, generation: str, cut_off: Callable[[], None]
+) -> None:
+    await ops.get("/metrics")  # the key is known
+    cut_off()
+
+    found = figures((await ops.get("/metrics")).text)
+
+    assert (found["tuwen_store_up", "database"], found["tuwen_store_up", "cache"]) == (0, 1)
+    assert isnan(found["tuwen_log_age_seconds",])
+    assert found["tuwen_candidates",] == 5

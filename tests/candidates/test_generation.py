@@ -30,7 +30,7 @@ def test_a_generation_comes_back_as_it_was_written(folder):
     assert same_weights(loaded.network, made.network)
     assert np.array_equal(loaded.vectors, made.vectors)
     assert np.array_equal(loaded.quality, made.quality)
-    assert list(loaded.columns.post_ids) == list(made.columns.post_ids)
+    assert loaded.columns.post_ids == made.columns.post_ids
     assert loaded.popular == made.popular
     assert loaded.manifest.origin == "start"
     assert loaded.manifest.posts == 30
@@ -97,7 +97,9 @@ def refused_or_equal(folder: GenerationFolder, generation: str) -> None:
     assert np.array_equal(loaded.vectors, contents().vectors)
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "index.faiss", "network.safetensors", "posts.arrow", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["vectors.npy", "index.faiss", "network.safetensors", "posts.parquet", "manifest.json"]
+)
 def test_a_missing_file_is_refused(folder, tmp_path, name):
     generation = write(folder)
 
