@@ -11,6 +11,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from app.candidates.encode import use_threads
 from app.settings import Settings
 from app.storage.embedded import Addresses, store_addresses
 from app.storage.migrate import migrate
@@ -23,6 +24,15 @@ database_numbers = count(1)
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tests compute next to nothing: threads that wait for each other on a busy machine take a hundred times as long."""
+    use_threads(1)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TUWEN_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")
