@@ -10,6 +10,7 @@ from typing import Any
 
 from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
+from app.candidates.listing import list_generations
 from app.candidates.reindex import run_reindex
 from app.candidates.serving import ServingCandidates
 from app.console import Bar, bar, console, table
@@ -36,6 +37,8 @@ from app.trainer import run_trainer, train_once
 from app.training.cycle import evaluate_serving
 from app.training.fit import StepReport
 
+REJECTED = 3  # exit code of a training whose network the gate did not let serve
+
 
 async def trainer(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the sidecar until it is stopped."""
@@ -48,7 +51,7 @@ async def train(arguments: argparse.Namespace, settings: Settings) -> int:
     async with open_stores(settings.for_batch_work()) as stores:
         engine = sync_engine(stores.addresses.database_url)
         with bar("training") as learning, bar("publishing") as publishing:
-            generation = await train_once(
+            trained = await train_once(
                 stores,
                 engine,
                 requested_by="tuwen train",
@@ -56,10 +59,21 @@ async def train(arguments: argparse.Namespace, settings: Settings) -> int:
                 progress=lambda step, done, total: publishing.tell(done, total, step=step),
             )
         engine.dispose()
-        report = GenerationFolder(settings.generations).report(generation)
-    console.print(f"generation {generation} serves")
+        folder = GenerationFolder(settings.generations)
+        report = folder.report(trained.generation)
     _print_evaluation(report["evaluation"])
-    return 0
+    _print_gate(report["gate"])
+    if trained.rejected is None:
+        console.print(f"generation {trained.generation} serves")
+        return 0
+    console.print(
+        f"generation {trained.generation} is rejected and {folder.current()} serves on: {trained.rejected}. "
+        f"To let it serve all the same: POST /generations/{trained.generation}/promote",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return REJECTED
 
 
 def _rates(report: StepReport) -> str:
@@ -158,6 +172,28 @@ def _print_evaluation(figures: dict[str, Any]) -> None:
     table(f"prediction, {figures['samples']} exposures", columns, behaviours)
 
 
+def _print_gate(gate: dict[str, Any] | None) -> None:
+    """What the trained network was compared with, and how that went."""
+    if gate is None:
+        console.print("gate: nothing was compared")
+        return
+    rows = [
+        [
+            check["name"],
+            _figure(check["candidate"]),
+            _figure(check["serving"]),
+            f"{check['worse_by']:.3f} ± {check['standard_error']:.3f}",
+            f"{check['allowed']:.3f}",
+            str(check["events"]),
+            check["verdict"],
+        ]
+        for check in gate["checks"]
+    ]
+    columns = ["figure", "trained", "serving", "worse by", "allowed", "events", ""]
+    against = gate["against"] or "the pretrained start"
+    table(f"gate: against {against}, {gate['samples']} exposures", columns, rows)
+
+
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -233,6 +269,11 @@ async def status(arguments: argparse.Namespace, settings: Settings) -> int:
         serving = f"{current}, {manifest.origin}, {manifest.posts} posts, made {manifest.created_at}"
     log_age = standing.log_age_seconds
     console.print(f"generation: {serving}", highlight=False, soft_wrap=True)
+    for one in list_generations(folder):
+        if one.rejected:
+            console.print(
+                f"{one.word}: {one.generation}: {one.rejected}", markup=False, highlight=False, soft_wrap=True
+            )
     console.print(f"latest exposure: {'none' if log_age is None else f'{duration(log_age)} ago'}", highlight=False)
     console.print(f"Redis: {cache}", highlight=False)
     table("stored", ["", "rows"], [[name, str(count)] for name, count in counts.items()])

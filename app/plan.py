@@ -14,6 +14,20 @@ from models.artefact import sizes_from
 
 
 @dataclass(frozen=True)
+class Gate:
+    """How much worse than the serving network a trained one may be on the held-out slice and still serve."""
+
+    enabled: bool = True
+    standard_errors: float = 2.5  # beyond what is allowed, before a difference counts
+    least_events: int = 30  # targets, behaviours or accounts, below which a figure is not judged
+    warm_loss_share: float = 0.0  # of the serving one's NDCG@10
+    cold_loss_share: float = 0.1  # of its recall of new posts
+    log_loss_share: float = 0.0  # more than its log-loss
+    calibration_ratio: float = 1.25  # predicted over observed rate, either way
+    coverage_loss_share: float = 0.5  # of the posts that are among anybody's first ten
+
+
+@dataclass(frozen=True)
 class TrainingPlan:
     """Every choice of a training cycle that is not a size of the network."""
 
@@ -31,6 +45,7 @@ class TrainingPlan:
     replay_share: float = 0.2  # older samples mixed into a continued cycle
     checkpoint_steps: int = 50  # between two checkpoints
     history: HistoryLimits = field(default_factory=HistoryLimits)
+    gate: Gate = field(default_factory=Gate)
 
     def as_json(self) -> dict[str, Any]:
         """For the generation's folder."""
@@ -47,12 +62,15 @@ def load_plan(file: Path | None) -> tuple[TrainingPlan, dict[str, object]]:
         raise BadSettings(f"the training plan {file} does not exist") from None
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"the training plan {file} is no TOML: {error}") from None
-    unknown = set(values) - {"training", "history", "network"}
+    unknown = set(values) - {"training", "gate", "history", "network"}
     if unknown:
-        raise BadSettings(f"{file}: unknown sections {sorted(unknown)}; known are [training], [history] and [network]")
+        raise BadSettings(
+            f"{file}: unknown sections {sorted(unknown)}; known are [training], [gate], [history] and [network]"
+        )
     try:
         history = _history(values.get("history", {}))
-        plan = replace(TrainingPlan(history=history), **_known(values.get("training", {}), TrainingPlan))
+        gate = Gate(**_known(values.get("gate", {}), Gate))
+        plan = replace(TrainingPlan(history=history, gate=gate), **_known(values.get("training", {}), TrainingPlan))
         return plan, _sizes(values.get("network", {}))
     except (TypeError, ValueError) as error:
         raise BadSettings(f"{file}: {error}") from None
@@ -68,7 +86,7 @@ def _history(values: dict[str, Any]) -> HistoryLimits:
 
 def _known(values: dict[str, Any], kind: type) -> dict[str, Any]:
     """The values, if all are fields of `kind`. Raises ValueError naming the others."""
-    names = {one.name for one in fields(kind)} - {"history"}
+    names = {one.name for one in fields(kind)} - {"history", "gate"}
     unknown = set(values) - names
     if unknown:
         raise ValueError(f"unknown entries {sorted(unknown)}; known are {sorted(names)}")

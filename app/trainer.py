@@ -7,11 +7,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
-from app.candidates.reindex import Progress, run_reindex
-from app.errors import Conflict, TuwenError
+from app.candidates.reindex import Artefact, Progress, run_reindex
+from app.errors import BadInput, BadSettings, Conflict, TuwenError
 from app.intake.retention import delete_old
 from app.plan import load_plan
 from app.settings import Settings
@@ -32,8 +33,21 @@ TIDY_SECONDS = 3600.0  # between two looks for what is older than wanted
 Tell = Callable[[StepReport], None]
 
 
-async def train_once(stores: Stores, engine: SyncEngine, *, requested_by: str, tell: Tell, progress: Progress) -> str:
-    """One training cycle, published: gives the generation. Raises BadInput without a log, Conflict while one runs."""
+@dataclass(frozen=True)
+class Trained:
+    """What a training cycle made."""
+
+    generation: str
+    rejected: str | None  # why it does not serve; None when it does
+
+
+async def train_once(
+    stores: Stores, engine: SyncEngine, *, requested_by: str, tell: Tell, progress: Progress
+) -> Trained:
+    """One training cycle, published unless the gate rejects it. Raises BadInput without a log, Conflict while one runs.
+
+    Where nothing served and the trained network is rejected, the pretrained start serves.
+    """
     plan, sizes = load_plan(stores.settings.plan)
     use_threads(stores.settings.threads)
     async with job_run(stores.database, JobKind.TRAIN, job_id=None, requested_by=requested_by) as job:
@@ -44,15 +58,22 @@ async def train_once(stores: Stores, engine: SyncEngine, *, requested_by: str, t
 
         artefact = await run_cycle(stores, engine, plan, sizes, tell=tell_both)
         job.tell("publishing", 0, None)
-        while True:
-            try:
-                job.generation = await run_reindex(stores, artefact, requested_by=requested_by, progress=progress)
-                break
-            except Conflict:  # somebody's reindex is under way: it ends, then ours begins
-                await asyncio.sleep(WAIT_FOR_REINDEX_SECONDS)
+        generation = await _published(stores, artefact, requested_by=requested_by, progress=progress)
+        job.generation = generation
         end_cycle(stores)
+        if GenerationFolder(stores.settings.generations).current() is None:
+            await _published(stores, None, requested_by=requested_by, progress=progress)
         await refresh_peers(stores.database, None)
-    return job.generation
+    return Trained(generation, artefact.rejected)
+
+
+async def _published(stores: Stores, artefact: Artefact | None, *, requested_by: str, progress: Progress) -> str:
+    """Reindex with the artefact, as soon as nobody else does."""
+    while True:
+        try:
+            return await run_reindex(stores, artefact, requested_by=requested_by, progress=progress)
+        except Conflict:  # somebody's reindex is under way: it ends, then ours begins
+            await asyncio.sleep(WAIT_FOR_REINDEX_SECONDS)
 
 
 @dataclass
@@ -64,6 +85,7 @@ class Duties:
     trained_at: float  # monotonic seconds
     reindexed_at: float
     tidied_at: float
+    failed_at: float = -inf  # the last cycle that ended in an error
 
     @property
     def settings(self) -> Settings:
@@ -81,9 +103,12 @@ class Duties:
             if change is not None:
                 await self._reindex("the first index")
             return
-        _, sizes = load_plan(self.settings.plan)
-        new = await asyncio.to_thread(new_exposures, self.stores, self.engine, sizes)
-        pause_over = time.monotonic() - self.trained_at > self.settings.trainer_interval_minutes * 60
+        plan, sizes = load_plan(self.settings.plan)
+        new = await asyncio.to_thread(new_exposures, self.stores, self.engine, plan, sizes=sizes)
+        pause = self.settings.trainer_interval_minutes * 60
+        pause_over = time.monotonic() - self.trained_at > pause
+        if time.monotonic() - self.failed_at < pause:
+            new = 0  # the same log would fail the same way
         if new >= self.settings.trainer_minimum_exposures or (new and pause_over):
             await self._train(new)
         elif time.monotonic() - self.reindexed_at > self.settings.reindex_interval_minutes * 60:
@@ -91,11 +116,19 @@ class Duties:
 
     async def _train(self, new: int) -> None:
         log.info("training on %d new exposures", new)
-        generation = await train_once(
-            self.stores, self.engine, requested_by="trainer", tell=lambda _: None, progress=lambda *_: None
-        )
-        self.trained_at = self.reindexed_at = time.monotonic()
-        log.info("generation %s, trained on the log, serves", generation)
+        try:
+            trained = await train_once(
+                self.stores, self.engine, requested_by="trainer", tell=lambda _: None, progress=lambda *_: None
+            )
+        except (BadInput, BadSettings):
+            self.failed_at = time.monotonic()
+            raise
+        self.trained_at = time.monotonic()
+        if trained.rejected is not None:
+            log.warning("generation %s is rejected, the old one serves on: %s", trained.generation, trained.rejected)
+            return
+        self.reindexed_at = self.trained_at
+        log.info("generation %s, trained on the log, serves", trained.generation)
 
     async def _reindex(self, reason: str) -> None:
         log.info("reindexing: %s", reason)

@@ -19,10 +19,11 @@ from app.cli import _parser
 from app.intake.event_records import ActRecord
 from app.intake.lines import BehaviourLine, ExposureLine, PostLine, UserLine
 from app.metrics import Metrics
-from app.plan import TrainingPlan, load_plan
+from app.plan import Gate, TrainingPlan, load_plan
 from app.samples.history import HistoryLimits
 from app.settings import Settings
 from app.training.fit import Curves
+from app.training.gate import Check, Verdict
 from app.training.report import CycleReport
 from models.sizes import NetworkSizes
 
@@ -183,13 +184,15 @@ def test_the_plan_of_the_training_page_can_be_used(tmp_path):
 
 
 def test_every_entry_of_the_plan_is_documented():
-    entries = {one.name for kind in (TrainingPlan, HistoryLimits, NetworkSizes) for one in fields(kind)} - {"history"}
+    entries = {one.name for kind in (TrainingPlan, Gate, HistoryLimits, NetworkSizes) for one in fields(kind)} - {
+        "history"
+    }
 
     assert [name for name in entries if not re.search(rf"\b{name}\b", TRAINING)] == []
 
 
 def test_every_field_of_the_report_is_documented():
-    names = {one.name for kind in (CycleReport, Curves) for one in fields(kind)}
+    names = {one.name for kind in (CycleReport, Curves, Verdict, Check) for one in fields(kind)}
 
     assert [name for name in names if f"`{name}`" not in TRAINING] == []
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain import Sequence
 from app.errors import BadSettings
-from app.plan import TrainingPlan, load_plan
+from app.plan import Gate, TrainingPlan, load_plan
 
 
 def plan_of(folder: Path, text: str):
@@ -20,11 +20,13 @@ def test_without_a_file_the_defaults_hold():
 def test_a_plan_chooses_training_history_and_network(tmp_path):
     plan, network = plan_of(
         tmp_path,
-        '[training]\nepochs = 5\n[history]\nsequences = ["click"]\ncount = 7\nwindow_seconds = 7200.0\n'
+        "[training]\nepochs = 5\n[gate]\nstandard_errors = 3.0\nenabled = false\n"
+        '[history]\nsequences = ["click"]\ncount = 7\nwindow_seconds = 7200.0\n'
         '[network]\nfusion = "add"\nprediction = "pooled_dot"\nmodality = "title"\nlayers = 1\n',
     )
 
     assert plan.epochs == 5
+    assert plan.gate == Gate(enabled=False, standard_errors=3.0)
     assert plan.history.sequences == (Sequence.CLICK,)
     assert (plan.history.count, plan.history.window_seconds) == (7, 7200)
     assert network == {"fusion": "add", "prediction": "pooled_dot", "modality": "title", "layers": 1}
@@ -36,6 +38,7 @@ def test_a_plan_chooses_training_history_and_network(tmp_path):
         ("[trainig]\n", "trainig"),
         ("[training]\nepoch = 1\n", "epoch"),
         ('[history]\nsequences = ["likes"]\n', "likes"),
+        ("[gate]\nopen = true\n", "open"),
         ("[history]\ncount = 0\n", "count"),
         ('[network]\nfusion = "sum"\n', "sum"),
         ("[network]\ndepth = 1\n", "depth"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain import BehaviourKind, PictureStatus
 from app.recommend.request import ReasonKind
@@ -251,6 +251,7 @@ class GenerationAnswer(BaseModel):
     origin: str | None
     parent: str | None
     posts: int | None
+    rejected: str | None = Field(description="why the quality gate did not let it serve; null for any other")
     damaged: bool
 
 
@@ -268,6 +269,7 @@ class GenerationsAnswer(BaseModel):
                     "origin": "trained",
                     "parent": "20260301T110000-c3d4",
                     "posts": 4000,
+                    "rejected": None,
                     "damaged": False,
                 }
             ],

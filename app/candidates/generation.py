@@ -32,6 +32,7 @@ VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.parquet"
 PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
+REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Manifest:
     width: int  # of the vectors
     changes_until: str  # RFC 3339: posts changed later are not in it
     files: Mapping[str, str]  # name -> SHA-256
+    rejected: str | None = None  # why it does not serve by itself; None = it may
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,17 @@ class GenerationFolder:
             entry.name for entry in self._folder.iterdir() if (entry / MANIFEST).is_file() and entry.name[0] != "."
         )
 
+    def rejected(self) -> list[str]:
+        """Generations that the gate has refused, oldest first."""
+        return [one for one in self.ids() if self._reason(one)]
+
+    def _reason(self, generation: str) -> str | None:
+        """Why a generation was rejected; None for one that was not, or whose manifest cannot be read."""
+        try:
+            return self.manifest(generation).rejected
+        except (BadArtefact, UnknownId):  # damaged, or just pruned
+            return None
+
     def path(self, generation: str) -> Path:
         """Folder of one generation. Raises UnknownId."""
         if generation not in self.ids():
@@ -130,7 +143,15 @@ class GenerationFolder:
         (self._folder / f"{TEMPORARY}{POINTER}").replace(self._folder / POINTER)
         _sync_folder(self._folder)
 
-    def write(self, contents: Contents, *, origin: str, parent: str | None, changes_until: datetime) -> str:
+    def write(
+        self,
+        contents: Contents,
+        *,
+        origin: str,
+        parent: str | None,
+        changes_until: datetime,
+        rejected: str | None = None,
+    ) -> str:
         """Write a generation beside the others and give its id; it does not serve yet. Raises Unavailable (disk)."""
         now = datetime.now(UTC)
         generation = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -147,6 +168,7 @@ class GenerationFolder:
                 width=int(contents.vectors.shape[1]),
                 changes_until=changes_until.isoformat(),
                 files={file.name: _sha256(file) for file in sorted(building.iterdir())},
+                rejected=rejected,
             )
             _write_synced(building / MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
             verify(building)
@@ -164,11 +186,16 @@ class GenerationFolder:
         return load_generation(self.path(generation))
 
     def prune(self, kept: int) -> list[str]:
-        """Delete all but the latest `kept` generations, never the serving one; and what killed builds left behind."""
+        """Delete all but the latest `kept` generations, never the serving one; and what killed builds left behind.
+
+        Rejected ones are counted apart, so that they push out none that one could go back to.
+        """
         for leftover in self._folder.glob(f"{TEMPORARY}*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
-        doomed = [one for one in self.ids()[:-kept] if one != self.current()]
+        rejected = self.rejected()
+        accepted = [one for one in self.ids() if one not in rejected]
+        doomed = [one for one in accepted[:-kept] + rejected[:-REJECTED_KEPT] if one != self.current()]
         for generation in doomed:
             shutil.rmtree(self._folder / generation, ignore_errors=True)
         return doomed

@@ -44,6 +44,7 @@ class Artefact:
     plan: Mapping[str, Any]
     report: Mapping[str, Any] = field(default_factory=dict)
     curves: bytes | None = None
+    rejected: str | None = None  # why its generation must not serve by itself
 
 
 async def run_reindex(
@@ -66,7 +67,7 @@ async def run_reindex(
 
 
 async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progress) -> str:
-    """Make a generation of all posts and promote it; gives its id.
+    """Make a generation of all posts and promote it, unless the artefact was rejected; gives its id.
 
     Without an artefact, the serving network indexes anew; before the first one, the pretrained start does.
     """
@@ -82,9 +83,15 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     acted_on = await acted_on_together(stores.database, users=REQUESTS, posts_each=REFERENCES_EACH)
     contents = await asyncio.to_thread(_indexed, artefact, posts, *encoded, popular=popular, acted_on=acted_on)
     generation = await asyncio.to_thread(
-        folder.write, contents, origin=artefact.origin, parent=artefact.parent, changes_until=changes_until
+        folder.write,
+        contents,
+        origin=artefact.origin,
+        parent=artefact.parent,
+        changes_until=changes_until,
+        rejected=artefact.rejected,
     )
-    folder.promote(generation)
+    if artefact.rejected is None:
+        folder.promote(generation)
     folder.prune(stores.settings.generations_kept)
     progress("done", len(posts), len(posts))
     return generation

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.candidates.generation import CURVES, GenerationFolder
+from app.candidates.listing import list_generations
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.pages.cards import cards_of
 from app.pages.parts import PageParts, is_trained
@@ -96,6 +97,7 @@ def _generation_values(parts: PageParts, now: datetime) -> dict[str, object]:
         ("vector width", str(manifest.width)),
         ("waiting to be encoded", f"{parts.candidates.waiting:,}"),
         ("generations on disk", str(len(folder.ids()))),
+        *(("rejected", f"{one.generation}: {one.rejected}") for one in list_generations(folder) if one.rejected),
     ]
     return {
         "serving": ServingView(manifest.generation, facts),

@@ -34,6 +34,7 @@ _ACTED_ON_TOGETHER = text("""
     GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT :users""")
 _LATEST_CHANGE = text("SELECT max(changed_at) FROM posts WHERE deleted_at IS NULL")
 _SHOWN = text("SELECT post_id, count(*) FROM exposures GROUP BY post_id")
+_SHOWN_BEFORE = text("SELECT DISTINCT post_id FROM exposures WHERE shown_at < :moment")
 _ACTED = text("SELECT post_id, count(DISTINCT user_id) FROM behaviours GROUP BY post_id")
 
 
@@ -85,3 +86,9 @@ async def post_counts(database: AsyncEngine) -> PostCounts:
         shown = {post_id: int(count) for post_id, count in await connection.execute(_SHOWN)}
         acted = {post_id: int(count) for post_id, count in await connection.execute(_ACTED)}
     return PostCounts(shown, acted)
+
+
+async def posts_shown_before(database: AsyncEngine, moment: datetime) -> set[str]:
+    """Ids of the posts that anybody was shown before a moment."""
+    async with transaction(database) as connection:
+        return set(await connection.scalars(_SHOWN_BEFORE, {"moment": moment}))

@@ -23,7 +23,7 @@ from app.candidates.encode import start_network, start_sizes, token_source
 from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import Artefact
 from app.domain import Sample
-from app.errors import BadInput
+from app.errors import BadInput, BadSettings
 from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.stream import evaluation_chunks, training_chunks
@@ -34,6 +34,7 @@ from app.storage.postgres import SyncEngine
 from app.storage.stores import Stores
 from app.training.evaluate import Yardsticks, evaluate
 from app.training.fit import Curves, Fit, StepReport
+from app.training.judge import judge
 from app.training.report import CycleReport, draw_curves
 from models.cascade import Cascade
 from models.sizes import NetworkSizes
@@ -63,7 +64,10 @@ class Cycle:
 async def run_cycle(
     stores: Stores, engine: SyncEngine, plan: TrainingPlan, sizes: dict[str, object], *, tell: Tell
 ) -> Artefact:
-    """Train on what is new in the log, evaluate on its latest slice. Raises BadInput when there is nothing to learn."""
+    """Train on what is new in the log, evaluate on its latest slice, ask the gate.
+
+    Raises BadInput when there is nothing to learn, BadSettings when the plan makes it diverge.
+    """
     began = time.monotonic()
     folder = stores.settings.home / "training"
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,13 +78,14 @@ async def run_cycle(
     table = catalogue.table(wanted, stores.settings.home)
     network = _first_network(stores, cycle, start)
     fit = _fit(network, engine, cycle, plan=plan, collator=catalogue.collator(table, plan))
-    rate = plan.continued_learning_rate if cycle.base else plan.learning_rate
-    batches = _batches(engine, cycle, plan)
-    await asyncio.to_thread(fit.run, batches, folder / CHECKPOINT, learning_rate=rate, tell=tell)
+    await _learn(fit, stores, engine, cycle, plan=plan, tell=tell)
     held_out = await asyncio.to_thread(_held_out, engine, cycle, plan)
     yardsticks = Yardsticks(catalogue.popularity, start)
     figures = await asyncio.to_thread(
         evaluate, network, held_out, table=table, rows=catalogue.rows, yardsticks=yardsticks
+    )
+    verdict = await judge(
+        stores, network, held_out, start=start, rows=catalogue.rows, table_of=catalogue.table_of(stores), gate=plan.gate
     )
     report = CycleReport(
         origin="trained",
@@ -90,9 +95,19 @@ async def run_cycle(
         plan=plan.as_json(),
         curves=fit.curves,
         evaluation=figures,
+        gate=verdict.as_json() if verdict else None,
         seconds=time.monotonic() - began,
     )
-    return Artefact(network, "trained", cycle.base, plan.as_json(), report.as_json(), draw_curves(report))
+    rejected = verdict.rejected if verdict else None
+    return Artefact(network, "trained", cycle.base, report.plan, report.as_json(), draw_curves(report), rejected)
+
+
+async def _learn(fit: Fit, stores: Stores, engine: SyncEngine, cycle: Cycle, *, plan: TrainingPlan, tell: Tell) -> None:
+    """Run the fit. Raises BadSettings when it diverges."""
+    rate = plan.continued_learning_rate if cycle.base else plan.learning_rate
+    batches, checkpoint = _batches(engine, cycle, plan), stores.settings.home / "training" / CHECKPOINT
+    await asyncio.to_thread(fit.run, batches, checkpoint, learning_rate=rate, tell=tell)
+    _require_finite(stores, fit.network)
 
 
 async def evaluate_serving(stores: Stores, engine: SyncEngine, plan: TrainingPlan) -> dict[str, Any]:
@@ -121,6 +136,13 @@ async def evaluate_serving(stores: Stores, engine: SyncEngine, plan: TrainingPla
     return evaluate(network, samples, table=table, rows=catalogue.rows, yardsticks=yardsticks)
 
 
+def _require_finite(stores: Stores, network: Cascade) -> None:
+    """Raises BadSettings, and lets the next cycle begin anew, when the training has diverged."""
+    if not all(bool(one.isfinite().all()) for one in network.parameters()):
+        end_cycle(stores)
+        raise BadSettings("the training diverged, its weights are no numbers any more: lower learning_rate in the plan")
+
+
 def end_cycle(stores: Stores) -> None:
     """Forget the cycle's notes, once its network serves or was refused."""
     for name in (CYCLE, CHECKPOINT):
@@ -138,6 +160,10 @@ class Catalogue:
     def table(self, sizes: NetworkSizes, home: Path) -> TokenTable:
         """Their backbone tokens."""
         return TokenTable(token_source(sizes, home), self.contents, widths=(sizes.picture_width, sizes.title_width))
+
+    def table_of(self, stores: Stores) -> Callable[[NetworkSizes], TokenTable]:
+        """The same for whichever sizes."""
+        return lambda sizes: self.table(sizes, stores.settings.home)
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -218,11 +244,21 @@ def learnt_until(stores: Stores, sizes: NetworkSizes) -> tuple[str | None, dict[
     return (current, report["log"]) if same and "log" in report else (None, None)
 
 
-def new_exposures(stores: Stores, engine: SyncEngine, sizes: dict[str, object]) -> int:
-    """Exposures in the log that the serving network has not learnt from."""
-    _, learnt = learnt_until(stores, start_sizes(**sizes))
-    since = Watermark(datetime.fromisoformat(learnt["arrived_until"])) if learnt else None
+def new_exposures(stores: Stores, engine: SyncEngine, plan: TrainingPlan, *, sizes: dict[str, object]) -> int:
+    """Exposures in the log that neither the serving network nor one that was rejected since has learnt from."""
+    wanted = start_sizes(**sizes)
+    _, learnt = learnt_until(stores, wanted)
+    read = [learnt["arrived_until"]] if learnt else []
+    read += _rejected_until(GenerationFolder(stores.settings.generations), plan, wanted)
+    since = Watermark(max(map(datetime.fromisoformat, read))) if read else None
     return count_exposures(engine, since=since, until=current_watermark(engine))
+
+
+def _rejected_until(folder: GenerationFolder, plan: TrainingPlan, sizes: NetworkSizes) -> list[str]:
+    """How far rejected trainings of this very plan had read the log: the same data again would end the same way."""
+    choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
+    reports = [folder.report(generation) for generation in folder.rejected()]
+    return [one["log"]["arrived_until"] for one in reports if {name: one.get(name) for name in choices} == choices]
 
 
 def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:

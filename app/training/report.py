@@ -27,6 +27,7 @@ class CycleReport:
     plan: dict[str, Any]
     curves: Curves
     evaluation: dict[str, Any]
+    gate: dict[str, Any] | None  # what the gate says; None where it had nothing to compare, or is off
     seconds: float
 
     def as_json(self) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import json
 import random
 import shutil
 from datetime import UTC, datetime
@@ -127,3 +128,27 @@ def test_pruning_keeps_the_latest_and_the_serving_one(folder, tmp_path):
 
     assert set(folder.ids()) == {first, *sorted([first, *others])[-2:]}
     assert not list((tmp_path / "generations").glob(".building-*"))
+
+
+def test_rejected_generations_push_out_none_that_one_could_go_back_to(folder):
+    accepted = [write(folder, contents(seed=seed)) for seed in range(3)]
+    folder.promote(accepted[-1])
+    rejected = [
+        folder.write(contents(seed=9), origin="trained", parent=None, changes_until=NOW, rejected="worse")
+        for _ in range(4)
+    ]
+
+    folder.prune(3)
+
+    assert set(folder.ids()) == {*accepted, *sorted(rejected)[-2:]}
+    assert set(folder.rejected()) == set(sorted(rejected)[-2:])
+
+
+def test_a_manifest_from_before_the_gate_is_read(folder, tmp_path):
+    generation = write(folder)
+    file = tmp_path / "generations" / generation / "manifest.json"
+    values = json.loads(file.read_text())
+    del values["rejected"]
+    file.write_text(json.dumps(values))
+
+    assert folder.load(generation).manifest.rejected is None

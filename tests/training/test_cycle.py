@@ -30,7 +30,8 @@ def engine(stores):
 
 
 async def train(stores, engine, tell=lambda _: None) -> str:
-    return await train_once(stores, engine, requested_by="test", tell=tell, progress=lambda *_: None)
+    trained = await train_once(stores, engine, requested_by="test", tell=tell, progress=lambda *_: None)
+    return trained.generation
 
 
 async def test_a_cycle_publishes_a_generation_with_report_and_curves(stores, engine):

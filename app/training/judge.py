@@ -1,0 +1,88 @@
+"""A trained network and its held-out samples -> the gate's verdict against whatever serves at this moment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from app.candidates.generation import GenerationFolder
+from app.domain import Sample
+from app.errors import BadArtefact
+from app.plan import Gate
+from app.samples.tokens import TokenTable
+from app.storage.catalogue import posts_shown_before
+from app.storage.stores import Stores
+from app.training.gate import Verdict, compare
+from app.training.outcome import HeldOut, outcome
+from models.cascade import Cascade
+from models.sizes import NetworkSizes
+
+log = logging.getLogger(__name__)
+Opponent = tuple[str | None, Cascade, datetime | None]  # generation, network, learnt from what was shown before
+
+
+async def judge(
+    stores: Stores,
+    candidate: Cascade,
+    samples: Sequence[Sample],
+    *,
+    start: Cascade,
+    rows: Mapping[str, int],
+    table_of: Callable[[NetworkSizes], TokenTable],
+    gate: Gate,
+) -> Verdict | None:
+    """Compare on the samples that neither has learnt from; None when the gate is off or there are none.
+
+    Where nothing serves, or what serves is damaged, the opponent is the pretrained `start`.
+    """
+    against, serving, learnt_before = _opponent(GenerationFolder(stores.settings.generations), start)
+    samples = [
+        sample
+        for sample in samples
+        if sample.post_id in rows and (learnt_before is None or sample.shown_at >= learnt_before)
+    ]
+    if not gate.enabled or not samples:
+        return None
+    warm = await posts_shown_before(stores.database, min(sample.shown_at for sample in samples))
+    held_out = HeldOut(samples, rows, np.asarray([post_id not in warm for post_id in rows], bool))
+    return await asyncio.to_thread(
+        _compared, candidate, serving, held_out, table_of=table_of, gate=gate, against=against
+    )
+
+
+def _compared(
+    candidate: Cascade,
+    serving: Cascade,
+    held_out: HeldOut,
+    *,
+    table_of: Callable[[NetworkSizes], TokenTable],
+    gate: Gate,
+    against: str | None,
+) -> Verdict:
+    table = table_of(candidate.sizes)
+    other = table if _same_tokens(candidate.sizes, serving.sizes) else table_of(serving.sizes)
+    outcomes = outcome(candidate, table, held_out), outcome(serving, other, held_out)
+    return compare(*outcomes, held_out, gate=gate, against=against)
+
+
+def _opponent(folder: GenerationFolder, start: Cascade) -> Opponent:
+    """The serving generation's network, and from when on it knows nothing of the log."""
+    current = folder.current()
+    if current is None:
+        return None, start, None
+    try:
+        network = folder.load(current).network
+        held_out_since = folder.report(current).get("log", {}).get("held_out_since")
+    except BadArtefact as error:
+        log.error("%s; the gate compares with the pretrained start instead", error)
+        return None, start, None
+    return current, network, datetime.fromisoformat(held_out_since) if held_out_since else None
+
+
+def _same_tokens(one: NetworkSizes, other: NetworkSizes) -> bool:
+    """Whether both networks read the tokens of the same backbones."""
+    return (one.picture_backbone, one.title_backbone) == (other.picture_backbone, other.title_backbone)
