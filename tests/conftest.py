@@ -28,7 +28,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tests compute next to nothing: threads that wait for each other on a busy machine take a hundred times as long."""
+    """Tests compute next to nothing; threads that wait for each other on a busy machine take 100 times as long."""
     use_threads(1)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TUWEN_THREADS", "1")
