@@ -5,6 +5,7 @@ help:
 	@echo "make demo     set up and run everything: stores, demo catalogue, API with its pages, trainer"
 	@echo "make serve    set up and run the API (settings: TUWEN_* in the environment)"
 	@echo "make test     set up and run all tests on real PostgreSQL and Valkey; ARGS='-k words' chooses some"
+	@echo "make trust    faults and attacks at full counts -> the table of docs/trust.md; ARGS='2 3' chooses rows"
 	@echo "make check    format, lint, types, import arrows"
 	@echo "make bench    every published figure in one table"
 	@echo "make install  only the set-up, into .venv"
@@ -28,6 +29,9 @@ bench: install-dev
 test: install-dev
 	@$(BIN)/python -m pytest $(ARGS)
 
+trust: install-dev
+	@$(BIN)/python -m scripts.trust $(ARGS)
+
 check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,4 +41,4 @@ check: install-dev
 lock:
 	@$(BIN)/python scripts/lock.py
 
-.PHONY: help install install-dev demo serve bench test check lock
+.PHONY: help install install-dev demo serve bench test trust check lock

@@ -68,13 +68,13 @@ class Figure:
 
     def line(self) -> list[str]:
         """Its cells."""
-        target = f"{self.target.sense} {_number(self.target.limit)}" if self.target else ""
+        target = f"{self.target.sense} {shown_number(self.target.limit)}" if self.target else ""
         verdict = self.target.verdict(self.value) if self.target else ""
-        beside = [f"{floor.what} {_number(floor.value)}" for floor in self.floors]
+        beside = [f"{floor.what} {shown_number(floor.value)}" for floor in self.floors]
         note = f"({self.note})" if self.note else ""
         return [
             self.name,
-            _number(self.value),
+            shown_number(self.value),
             self.unit,
             target,
             verdict,
@@ -82,7 +82,7 @@ class Figure:
         ]
 
 
-def _number(value: float | None) -> str:
+def shown_number(value: float | None) -> str:
     """With about three digits that say something."""
     if value is None:
         return NOT_MEASURED

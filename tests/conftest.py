@@ -21,6 +21,22 @@ TEMPLATE = "template_of_tests"
 database_numbers = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Of the scoreboard in tests/trust."""
+    parser.addoption("--trust-full", action="store_true", help="the full counts of `make trust`")
+    parser.addoption("--trust-figures", metavar="FILE", help="append what the scoreboard's rows measured")
+    parser.addoption("--trust-rows", metavar="N,N", help="only the tests of these rows of the scoreboard")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave only the tests of the rows that were asked for."""
+    if not config.getoption("--trust-rows"):
+        return
+    wanted = {int(number) for number in config.getoption("--trust-rows").split(",")}
+    marked = [(item, item.get_closest_marker("trust")) for item in items]
+    items[:] = [item for item, marker in marked if marker is not None and int(marker.args[0]) in wanted]
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -243,3 +243,13 @@ def test_the_changelog_knows_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_row_of_the_scoreboard_that_is_tested_is_in_its_table():
+    tests = sorted((ROOT / "tests" / "trust").glob("test_*.py"))
+    tested = {int(number) for file in tests for number in re.findall(r"mark\.trust\((\d+)\)", file.read_text())}
+    numbers = [re.match(r"\| (\d+) \|", row) for row in rows((ROOT / "docs" / "trust.md").read_text())]
+    listed = [int(found[1]) for found in numbers if found]
+
+    assert listed == list(range(1, 31))
+    assert tested <= set(listed)

@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns, read_columns, write_columns
-from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_index, write_index
+from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_array, read_index, write_index
 from app.errors import BadArtefact, Unavailable, UnknownId
 from models.artefact import SIZES, WEIGHTS, load_network, save_network
 from models.cascade import Cascade
@@ -33,6 +33,10 @@ PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
 REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
+SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
+# What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
+UNREADABLE = (OSError, TypeError, ValueError, LookupError, RecursionError, MemoryError)
+Json = TypeVar("Json", list[str], dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,7 @@ class GenerationFolder:
 
     def manifest(self, generation: str) -> Manifest:
         """What a generation says of itself. Raises UnknownId, BadArtefact."""
-        try:
-            return Manifest(**json.loads((self.path(generation) / MANIFEST).read_text()))
-        except (OSError, TypeError, ValueError) as error:
-            raise BadArtefact(f"generation {generation}: its manifest cannot be read") from error
+        return read_manifest(self.path(generation))
 
     def report(self, generation: str) -> dict[str, Any]:
         """The training report of a generation."""
@@ -170,7 +171,7 @@ class GenerationFolder:
                 files={file.name: _sha256(file) for file in sorted(building.iterdir())},
                 rejected=rejected,
             )
-            _write_synced(building / MANIFEST, json.dumps(asdict(manifest), indent=2).encode())
+            _write_synced(building / MANIFEST, sealed(manifest))
             verify(building)
             building.replace(self._folder / generation)
             _sync_folder(self._folder)
@@ -212,26 +213,59 @@ def load_generation(folder: Path) -> Generation:
             network=network,
             columns=columns,
             hidden=hidden,
-            vectors=np.load(folder / VECTORS, allow_pickle=False),
-            quality=np.load(folder / QUALITY, allow_pickle=False),
+            vectors=read_array(folder / VECTORS, np.float32),
+            quality=read_array(folder / QUALITY, np.float32),
             index=read_index(folder),
-            popular=json.loads((folder / POPULAR).read_text()),
-            plan=json.loads((folder / PLAN).read_text()),
+            popular=_read_json(folder / POPULAR, list),
+            plan=_read_json(folder / PLAN, dict),
         )
-    except (OSError, ValueError) as error:
+        _read_json(folder / REPORT, dict)  # read when it is asked for; damaged it must not serve
+    except UNREADABLE as error:
         raise BadArtefact(f"generation {folder.name} cannot be loaded: {error}") from error
     shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
     if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.posts != shapes[0]:
         raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
+    if not loaded.index.holds(loaded.vectors, loaded.quality):
+        raise BadArtefact(f"generation {folder.name}: its index is of other vectors")
     return loaded
+
+
+def _read_json(file: Path, kind: type[Json]) -> Json:
+    """An object or a list. Raises ValueError for anything else."""
+    value = json.loads(file.read_text())
+    if not isinstance(value, kind):
+        raise ValueError(f"{file.name} is no {kind.__name__}")
+    return value
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the generation in a folder says of itself. Raises BadArtefact."""
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        if content != _seal(content.rpartition(SEAL)[0]):
+            raise ValueError("its seal does not fit")
+        values = json.loads(content)
+        values.pop("manifest_sha256")
+        manifest = Manifest(**values)
+        if folder.name.removeprefix(TEMPORARY) != manifest.generation:
+            raise ValueError("it is of another generation")
+    except UNREADABLE as error:
+        raise BadArtefact(f"generation {folder.name}: its manifest cannot be used: {error}") from error
+    return manifest
+
+
+def sealed(manifest: Manifest) -> bytes:
+    """The manifest as its file holds it, with a checksum of its own."""
+    return _seal(json.dumps(asdict(manifest), indent=2).encode().removesuffix(b"\n}"))
+
+
+def _seal(body: bytes) -> bytes:
+    return body + SEAL + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
 def verify(folder: Path) -> Manifest:
     """Compare every file with the manifest. Raises BadArtefact naming the first that differs."""
-    try:
-        manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
-    except (OSError, TypeError, ValueError) as error:
-        raise BadArtefact(f"generation {folder.name}: its manifest cannot be read") from error
+    manifest = read_manifest(folder)
     missing = [name for name in REQUIRED if name not in manifest.files]
     if missing:
         raise BadArtefact(f"generation {folder.name}: its manifest lacks {', '.join(missing)}")

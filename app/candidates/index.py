@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from app.candidates.score import Float32, serving_scores
 from app.errors import BadArtefact
 
+Number = TypeVar("Number", np.float32, np.int64)
 Rows = NDArray[np.int64]  # (rows,)
 CENTRES, LISTS, PROBE = "index.faiss", "lists.npy", "probe.json"
 FEW_POSTS = 4_000  # one list: they are all scored
@@ -25,6 +27,8 @@ LISTS_PER_ROOT = 2.5  # of the number of posts: beyond, ranking the lists would 
 LEARNT_FROM_PER_LIST = 40  # posts from which k-means learns
 ROUNDS = 8
 SEED = 1
+LISTS_COMPARED = 16  # of a loaded index, with the vectors beside it
+TOLERANCE = 1e-3  # of a mean
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class ListIndex:
     def posts(self) -> int:
         """Rows of all lists."""
         return int(self.starts[-1])
+
+    def holds(self, vectors: Float32, quality: Float32) -> bool:
+        """Whether some of the lists are of these vectors (posts, width) and qualities (posts,).
+
+        A checksum tells of damage; this tells of an index that is whole, and of other posts.
+        """
+        lists = len(self.centres)
+        compared = range(0, lists, -(-lists // LISTS_COMPARED)) if lists > 1 else ()
+        for one in compared:
+            rows = slice(self.starts[one], self.starts[one + 1])
+            means = (vectors[rows].mean(axis=0), quality[rows].mean())
+            if not all(map(_near, (self.centres[one], self.quality[one]), means)):
+                return False
+        return True
 
     def ranked(self, references: Float32, log_weights: Float32, *, tau: float) -> Rows:
         """Lists, the most promising first, (lists,): a list is judged as if its centre were a post."""
@@ -115,12 +133,12 @@ def read_index(folder: Path) -> ListIndex:
     """Read an index whose checksums have been verified. Raises BadArtefact, OSError, ValueError."""
     try:
         centres = faiss.read_index(str(folder / CENTRES))
+        items = centres.reconstruct_n(0, centres.ntotal)
     except RuntimeError as error:
         raise BadArtefact(f"{CENTRES} is no FAISS index") from error
-    items = centres.reconstruct_n(0, centres.ntotal)
-    starts = np.load(folder / LISTS, allow_pickle=False)
+    starts = read_array(folder / LISTS, np.int64)
     probe = json.loads((folder / PROBE).read_text())
-    if len(starts) != len(items) + 1:
+    if starts.shape != (len(items) + 1,) or starts[0] != 0 or (np.diff(starts) < 0).any():
         raise ValueError(f"{CENTRES} and {LISTS} do not belong together")
     return ListIndex(
         np.ascontiguousarray(items[:, :-1]),
@@ -129,6 +147,19 @@ def read_index(folder: Path) -> ListIndex:
         int(probe["probed_posts"]),
         probe["measured_recall"],
     )
+
+
+def read_array(file: Path, kind: type[Number]) -> NDArray[Number]:
+    """An array of any shape. Raises ValueError for what is none: `numpy.load` would also open archives."""
+    with file.open("rb") as opened:
+        array: NDArray[Number] = np.lib.format.read_array(opened, allow_pickle=False)
+    if array.dtype != kind:
+        raise ValueError(f"{file.name} holds {array.dtype}, not {kind.__name__}")
+    return array
+
+
+def _near(one: Float32, other: Float32) -> bool:
+    return np.shape(one) == np.shape(other) and np.allclose(one, other, atol=TOLERANCE)
 
 
 def set_index_threads(threads: int) -> None:

@@ -1,0 +1,63 @@
+"""The scoreboard of faults and attacks: `@pytest.mark.trust(NUMBER)` names the row that a test proves.
+
+In `make test` each runs with small counts; `make trust` runs them with `--trust-full`. A test fills the fixture `row`;
+its figures are judged after it. A row that cannot be green has `xfail` with the reason, which the table repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.trust.figures import Row
+
+Count = TypeVar("Count")
+ROW = pytest.StashKey[Row]()
+
+
+def row_number(item: pytest.Item) -> int | None:
+    """The row that a test proves; None for a test of something else."""
+    marker = item.get_closest_marker("trust")
+    return None if marker is None else int(marker.args[0])
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest) -> Row:
+    """The row of the scoreboard that this test fills."""
+    number = row_number(request.node)
+    assert number is not None, "the test has no mark trust(NUMBER)"
+    request.node.stash[ROW] = made = Row(number)
+    return made
+
+
+@pytest.fixture
+def at_full(request: pytest.FixtureRequest) -> Callable[[Count, Count], Count]:
+    """`at_full(2, 20)`: the first in `make test`, the second in `make trust`."""
+    is_full = bool(request.config.getoption("--trust-full"))
+    return lambda small, full: full if is_full else small
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Judge the figures once all of them are there."""
+    result = yield
+    row = item.stash.get(ROW, None)
+    assert row is None or not row.missed, "; ".join(row.missed)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write down how a row came out."""
+    report = yield
+    file: str | None = item.config.getoption("--trust-figures")
+    row = item.stash.get(ROW, None)
+    if file and row is not None and report.when == "call":
+        reason = str(getattr(report, "wasxfail", "") or (call.excinfo.exconly() if call.excinfo else ""))
+        row.write(Path(file), test=item.nodeid, outcome=report.outcome, reason=reason)
+    return report

@@ -1,0 +1,210 @@
+"""Rows 11-13: a generation whose files were damaged, mixed up or made to do harm is refused, the old one serves."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+import pickle
+import random
+import resource
+import shutil
+import struct
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from app.candidates.generation import MANIFEST, REQUIRED, GenerationFolder, Manifest, load_generation, sealed
+from app.candidates.index import FEW_POSTS
+from app.errors import BadArtefact, UnknownId
+from tests.candidates.worlds import contents, with_vectors
+from tests.trust.figures import Row
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FLAT_POSTS = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> GenerationFolder:
+    return GenerationFolder(tmp_path / "generations")
+
+
+def write(folder: GenerationFolder, *, posts: int = FLAT_POSTS, seed: int = 0) -> str:
+    made = contents(posts, seed)
+    made = with_vectors(made, made.vectors, made.quality)
+    return folder.write(made, origin="start", parent=None, changes_until=NOW)
+
+
+def copied(original: Path, to: Path) -> Path:
+    """A copy under the same name: the name is part of what is checked."""
+    shutil.rmtree(to, ignore_errors=True)
+    return Path(shutil.copytree(original, to / original.name))
+
+
+def is_refused(folder: Path) -> bool:
+    try:
+        load_generation(folder)
+    except (BadArtefact, UnknownId):
+        return True
+    return False
+
+
+def damaged(file: Path, chance: random.Random) -> str:
+    """Flip one bit, or cut the end off."""
+    content = bytearray(file.read_bytes())
+    if chance.random() < 0.3:
+        file.write_bytes(content[: chance.randrange(len(content))])
+        return "cut"
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    file.write_bytes(content)
+    return "flipped"
+
+
+@pytest.mark.trust(11)
+def test_every_damage_to_any_file_is_refused_and_the_old_generation_serves_on(row: Row, folder, tmp_path, at_full):
+    serving = write(folder)
+    folder.promote(serving)
+    victim = folder.path(write(folder, seed=1))
+    chance, accepted, old_lost, done = random.Random(11), 0, 0, {"cut": 0, "flipped": 0}
+    files = sorted(file.name for file in victim.iterdir())
+    trials = at_full(120, 500)
+
+    kept = copied(victim, tmp_path / "kept")
+    for trial in range(trials):
+        name = files[trial % len(files)]
+        done[damaged(victim / name, chance)] += 1
+        accepted += not is_refused(victim)
+        try:
+            folder.promote(victim.name)
+            old_lost += 1
+        except (BadArtefact, UnknownId):
+            old_lost += folder.current() != serving
+        shutil.copy(kept / name, victim / name)
+
+    row.done = f"{done['flipped']} bits flipped, {done['cut']} ends cut off, over all {len(files)} files"
+    row.none(accepted=accepted, old_generation_lost=old_lost)
+    assert not is_refused(victim), "undamaged it is accepted"
+
+
+def reseal(folder: Path) -> None:
+    """Give a tampered folder a manifest that agrees with its files: only what the files hold can betray it now."""
+    values = json.loads((folder / MANIFEST).read_text())
+    del values["manifest_sha256"]
+    values["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in values["files"]}
+    (folder / MANIFEST).write_bytes(sealed(Manifest(**values)))
+
+
+@pytest.mark.trust(12)
+def test_parts_of_other_generations_are_refused(row: Row, folder, tmp_path):
+    one = folder.path(write(folder))
+    others = [folder.path(write(folder, seed=1)), folder.path(write(folder, posts=FLAT_POSTS - 10))]
+    tried, served, unnoticed = 0, [], set()
+    for other, name in itertools.product(others, REQUIRED):
+        mixed = copied(one, tmp_path / "mixed")
+        shutil.copy(other / name, mixed / name)
+        if (mixed / name).read_bytes() == (one / name).read_bytes():
+            continue
+        tried += 1
+        if not is_refused(mixed):
+            served.append(name)
+        reseal(mixed)
+        if not is_refused(mixed):
+            unnoticed.add(name)
+    renamed = Path(shutil.copytree(one, tmp_path / "another-name"))
+
+    row.done = f"{tried} generations mixed of two (same and other number of posts), one renamed"
+    row.none(served=len(served) + (not is_refused(renamed)))
+    row.saw("kinds of files that pass with a forged manifest", len(unnoticed), f"of {len(REQUIRED)}")
+    # Whoever forges the manifest can change what is served; an index of other vectors is noticed all the same.
+
+
+def test_an_index_of_other_vectors_is_refused_although_its_manifest_agrees(folder, tmp_path):
+    one, other = (folder.path(write(folder, posts=FEW_POSTS + 100, seed=seed)) for seed in range(2))
+    for names in (("index.faiss", "lists.npy"), ("vectors.npy",), ("quality.npy",)):
+        mixed = copied(one, tmp_path / "mixed")
+        for name in names:
+            shutil.copy(other / name, mixed / name)
+        reseal(mixed)
+
+        assert is_refused(mixed), names
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+class Harmless(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=True)
+    return out.getvalue()
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    np.savez(out, zeros=np.zeros(4, np.float32))
+    return out.getvalue()
+
+
+def script_bytes() -> bytes:
+    out = io.BytesIO()
+    torch.jit.save(torch.jit.script(Harmless()), out)
+    return out.getvalue()
+
+
+@pytest.mark.trust(13)
+def test_files_made_to_do_harm_run_no_code_and_cost_little(row: Row, folder, tmp_path):
+    one = folder.path(write(folder))
+    trap = tmp_path / "trap"
+    objects = np.empty(FLAT_POSTS, object)
+    objects[:] = [Touch(trap)] * FLAT_POSTS
+    torch_file = io.BytesIO()
+    torch.save({"weights": Touch(trap)}, torch_file)
+    poison = {
+        "a pickle": pickle.dumps(Touch(trap)),
+        "a torch.save file": torch_file.getvalue(),
+        "TorchScript": script_bytes(),
+        "an array of objects": array_bytes(objects),
+        "a header of an exabyte": struct.pack("<Q", 1 << 60) + b"{}",
+        "a header of 90 MB": struct.pack("<Q", 90 << 20) + b'{"a":' * 1000,
+        "an array that claims a terabyte": huge_array(),
+        "an archive of arrays": archive(),
+        "deep nesting": b"[" * 200_000,
+        "nothing": b"",
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    accepted = []
+    for what, content in poison.items():
+        for name in REQUIRED:
+            tampered = copied(one, tmp_path / "tampered")
+            (tampered / name).write_bytes(content)
+            reseal(tampered)
+            if not is_refused(tampered):
+                accepted.append((what, name))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+    row.done = f"{len(poison)} kinds of hostile content in each of {len(REQUIRED)} files, with a manifest that agrees"
+    row.none(code_run=int(trap.exists()), accepted=len(accepted))
+    row.at_most(100, "memory grown by", grown, "MB")
+    assert accepted == []
+
+
+def huge_array() -> bytes:
+    """A NumPy file whose head speaks of a terabyte."""
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (274877906944,), }"
+    head += b" " * (64 - (10 + len(head) + 1) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + b"\0" * 64
