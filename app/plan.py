@@ -32,14 +32,14 @@ class TrainingPlan:
     """Every choice of a training cycle that is not a size of the network."""
 
     seed: int = 0
-    epochs: int = 2  # passes over the new samples
-    batch_samples: int = 384  # at least so many in a batch
+    epochs: int = 3  # passes over the new samples
+    batch_samples: int = 768  # at least so many in a batch
     chunk_size: int = 16  # consecutive samples of one account, which share most of their history
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     continued_learning_rate: float = 3e-4  # when the cycle continues from a trained network
     weight_decay: float = 0.01
     warmup_steps: int = 30
-    serving_weight: float = 0.3  # of the serving score's loss beside the behaviour loss
+    serving_weight: float = 0.3  # of the losses of match and ranking beside the behaviour loss
     held_out_share: float = 0.1  # latest exposures kept for evaluation
     evaluated_samples: int = 4000  # at most
     replay_share: float = 0.2  # older samples mixed into a continued cycle

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from models.batch import Batch, History, PostTokens
@@ -12,6 +13,7 @@ from models.behaviour_encoding import BehaviourEncoding
 from models.behaviour_fusion import BehaviourFusion
 from models.behaviour_prediction import BehaviourPrediction
 from models.feature_extraction import FeatureExtraction
+from models.interest import Interest
 from models.matching import LATEST, Matching
 from models.sizes import NetworkSizes
 
@@ -22,6 +24,7 @@ class Predictions:
 
     logits: Tensor  # (batch, kinds)
     scores: Tensor  # (batch, posts): serving score of every post of the batch for every sample
+    ranks: Tensor  # (batch, posts): the same with what ranking adds to it
     has_reference: Tensor  # (batch,) bool: samples whose scores mean something
 
 
@@ -35,41 +38,55 @@ class Cascade(nn.Module):
         self.behaviour_encoding = BehaviourEncoding(sizes)
         self.behaviour_fusion = BehaviourFusion(sizes)
         self.behaviour_prediction = BehaviourPrediction(sizes)
+        self.interest = Interest(sizes)
         self.matching = Matching()
 
     def forward(self, batch: Batch) -> Predictions:
-        """Logits (batch, kinds) and serving scores (batch, posts)."""
+        """Logits (batch, kinds), serving scores and ranks (batch, posts)."""
         vectors, quality = self.feature_extraction(batch.posts)
-        exposed = (vectors[batch.exposed][:, None], quality[batch.exposed][:, None])
-        logits = self.predict(*exposed, vectors[batch.history.post], batch.history, batch.position[:, None])
-        scores, has_reference = self.match(vectors, quality, vectors[batch.history.post], batch.history)
-        return Predictions(logits[:, 0], scores, has_reference)
+        semantic = F.embedding(batch.history.post, vectors)  # its backward is many times faster than that of an index
+        fused = self.fuse(semantic, batch.history)
+        exposed, worth = vectors[batch.exposed][:, None], quality[batch.exposed][:, None]
+        logits = self.predict(exposed, worth, fused, batch.history.mask, batch.position[:, None])
+        scores, has_reference = self.match(vectors, quality, semantic, batch.history)
+        ranks = scores + self.interest(fused, batch.history.mask, batch.history.order) @ vectors.T
+        return Predictions(logits[:, 0], scores, ranks, has_reference)
 
     def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
         """Semantic vectors (posts, semantic_width) of unit length and qualities (posts,)."""
         encoded: tuple[Tensor, Tensor] = self.feature_extraction(posts)
         return encoded
 
-    def predict(
-        self, exposed: Tensor, quality: Tensor, semantic: Tensor, history: History, position: Tensor | None = None
-    ) -> Tensor:
-        """Behaviour logits (batch, exposed, kinds): networks 102, 103 and 104.
+    def fuse(self, semantic: Tensor, history: History) -> Tensor:
+        """Fused history (batch, history, width): networks 102 and 103.
 
-        exposed (batch, exposed, width), quality (batch, exposed), semantic (batch, history, width), all of unit length;
-        position (batch, exposed) int64 or None. Unit vectors are stretched so that one component is about 1, which is
-        what the layers behind expect.
+        semantic (batch, history, width) of unit length; stretched so that one component is about 1, which is what the
+        layers behind expect.
+        """
+        stretched = semantic * self.sizes.semantic_width**0.5
+        fused: Tensor = self.behaviour_fusion(stretched, self.behaviour_encoding(history))
+        return fused
+
+    def predict(
+        self, exposed: Tensor, quality: Tensor, fused: Tensor, mask: Tensor, position: Tensor | None = None
+    ) -> Tensor:
+        """Behaviour logits (batch, exposed, kinds): network 104.
+
+        exposed (batch, exposed, width) of unit length, quality (batch, exposed), fused (batch, history, width), mask
+        (batch, history) bool, position (batch, exposed) int64 or None.
         """
         stretch = self.sizes.semantic_width**0.5
-        fused = self.behaviour_fusion(semantic * stretch, self.behaviour_encoding(history))
-        logits: Tensor = self.behaviour_prediction(exposed * stretch, quality, fused, history.mask, position)
+        logits: Tensor = self.behaviour_prediction(exposed * stretch, quality, fused, mask, position)
         return logits
 
-    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> Tensor:
-        """Behaviour probabilities (candidates, kinds) of one account.
+    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
+        """Behaviour probabilities (candidates, kinds) of one account, and what ranking adds to the match (candidates,).
 
         candidates (candidates, width), quality (candidates,), semantic (1, history, width): vectors of its history.
         """
-        return torch.sigmoid(self.predict(candidates[None], quality[None], semantic, history)[0])
+        fused = self.fuse(semantic, history)
+        probabilities = torch.sigmoid(self.predict(candidates[None], quality[None], fused, history.mask)[0])
+        return probabilities, candidates @ self.interest(fused, history.mask, history.order)[0]
 
     def match(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
         """Serving scores (batch, candidates) by each sample's latest references, and who has any, (batch,) bool.

@@ -17,11 +17,12 @@ class Losses:
     """Mean losses of one batch, each a scalar."""
 
     behaviour: Tensor
-    serving: Tensor
+    serving: Tensor  # of the match alone
+    ranking: Tensor  # of the match with what ranking adds
 
     def total(self, serving_weight: float) -> Tensor:
         """The scalar to minimise."""
-        return self.behaviour + serving_weight * self.serving
+        return self.behaviour + serving_weight * (self.serving + self.ranking)
 
 
 def behaviour_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -29,19 +30,19 @@ def behaviour_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def serving_loss(predictions: Predictions, batch: Batch) -> Tensor:
-    """Softmax cross-entropy of the serving score: the post acted on against the other posts of the batch -> scalar.
+def next_post_loss(scores: Tensor, has_reference: Tensor, batch: Batch) -> Tensor:
+    """Softmax cross-entropy of scores (batch, posts): the post acted on against the other posts of the batch -> scalar.
 
     The negatives were drawn by their popularity; subtracting the log of a post's chance to be in the batch makes the
     sum stand for the whole catalogue (Bengio & Senécal 2008, importance-corrected sampled softmax). Posts known to be
     the account's own are no negatives, and a post shown again is no target: serving never offers them again.
     """
     again = ((batch.history.post == batch.exposed[:, None]) & batch.history.mask).any(dim=1)
-    acted = (batch.labels.sum(dim=1) > 0) & predictions.has_reference & ~again
+    acted = (batch.labels.sum(dim=1) > 0) & has_reference & ~again
     if not bool(acted.any()):
-        return predictions.scores.sum() * 0.0
+        return scores.sum() * 0.0
     target = batch.exposed[acted][:, None]
-    scores = predictions.scores[acted]
+    scores = scores[acted]
     corrected = (scores - batch.log_presence).masked_fill(batch.known[acted], -torch.inf)
     positive = scores.gather(1, target)
     corrected = corrected.scatter(1, target, positive)
@@ -49,5 +50,9 @@ def serving_loss(predictions: Predictions, batch: Batch) -> Tensor:
 
 
 def losses(predictions: Predictions, batch: Batch) -> Losses:
-    """Both losses of a batch."""
-    return Losses(behaviour_loss(predictions.logits, batch.labels), serving_loss(predictions, batch))
+    """The losses of a batch."""
+    return Losses(
+        behaviour=behaviour_loss(predictions.logits, batch.labels),
+        serving=next_post_loss(predictions.scores, predictions.has_reference, batch),
+        ranking=next_post_loss(predictions.ranks, predictions.has_reference, batch),
+    )

@@ -81,19 +81,24 @@ class CandidateView:
             weights = self.network.matching.log_weights(torch.from_numpy(happened), torch.from_numpy(rank))
         return np.asarray(weights.numpy())
 
-    def predict(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
-        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that this history's account acts on the posts."""
+    def rank(
+        self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]
+    ) -> tuple[Float32, Float32]:
+        """What this history's account will do with the posts, and how well they follow on the history.
+
+        Probabilities (rows, kinds) in BEHAVIOUR_KINDS order, and what to add to their serving scores, (rows,).
+        """
         arrays = HistoryArrays(1, len(history))
         arrays.fill(0, history, moment, rows=self.row_of)
         semantic = self.vectors[arrays.post[:, : int(arrays.mask.sum())]]
         with torch.inference_mode():
-            ranked = self.network.rank(
+            probabilities, following = self.network.rank(
                 torch.from_numpy(self.vectors[rows]),
                 torch.from_numpy(self.quality[rows]),
                 torch.from_numpy(semantic),
                 arrays.tensors(),
             )
-        return np.asarray(ranked.numpy())
+        return np.asarray(probabilities.numpy()), np.asarray(following.numpy())
 
     @cached_property
     def tau(self) -> float:

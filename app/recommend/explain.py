@@ -15,7 +15,7 @@ def recommended_posts(view: CandidateView, choice: Choice, *, moment: datetime) 
     columns, rows = view.columns, choice.rows
     if not len(rows):
         return ()
-    probabilities = view.predict(choice.history, moment, rows).tolist()
+    probabilities = view.rank(choice.history, moment, rows)[0].tolist()
     reasons, scores = _reasons(choice), _scores(choice)
     return tuple(
         RecommendedPost(

@@ -1,4 +1,4 @@
-"""Matched posts -> their order: by the match, or by how likely the behaviours are that the request values."""
+"""Matched posts -> their order: by what the history leads to, or by the behaviours that the request values."""
 
 from __future__ import annotations
 
@@ -23,17 +23,15 @@ def ranked(
     history: Sequence[HistoryItem],
     moment: datetime,
 ) -> Matched:
-    """The posts best first. Without weights the match stands as it is: that is the score the network is trained on.
+    """The posts best first: by match and history together, the score that the networks are trained to rank by.
 
-    influence (matches,) changes the log-odds of each.
+    With weights, by the weighted probabilities of the behaviours. influence (matches,) changes the log-odds of each.
     """
-    if not len(matched.rows) or (not weights and influence is None):
+    if not len(matched.rows):
         return matched
     lift = np.float32(0) if influence is None else influence
-    if weights:
-        scores = (view.predict(history, moment, matched.rows) @ _in_order(weights)) * np.exp(lift)
-    else:
-        scores = matched.scores + lift
+    probabilities, following = view.rank(history, moment, matched.rows)
+    scores = probabilities @ _in_order(weights) * np.exp(lift) if weights else matched.scores + following + lift
     return replace(matched, scores=scores).take(np.argsort(-scores, kind="stable"))
 
 

@@ -78,7 +78,8 @@ def predicted(encoded: Encoded, samples: Sequence[Sample], *, rows: Mapping[str,
     exposed = torch.tensor([rows[sample.post_id] for sample in samples])
     with torch.inference_mode():
         pair = (encoded.vectors[exposed][:, None], encoded.quality[exposed][:, None])
-        logits = encoded.network.predict(*pair, encoded.vectors[history.post], history, positions_of(samples)[:, None])
+        fused = encoded.network.fuse(encoded.vectors[history.post], history)
+        logits = encoded.network.predict(*pair, fused, history.mask, positions_of(samples)[:, None])
     return np.asarray(torch.sigmoid(logits[:, 0]).numpy())
 
 

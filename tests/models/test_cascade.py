@@ -5,7 +5,7 @@ import torch
 
 from models.artefact import load_network, same_weights, save_network
 from models.cascade import Cascade
-from models.loss import behaviour_loss, losses, serving_loss
+from models.loss import behaviour_loss, losses
 from models.sizes import Fusion, Modality, Prediction
 from tests.models.tensors import random_batch, random_history, small_sizes, trained_a_little
 
@@ -61,7 +61,7 @@ def test_every_modality_learns(modality):
 def test_the_serving_loss_trains_the_feature_extraction_and_the_match():
     network, batch = trained_a_little(small_sizes()), random_batch()
 
-    serving_loss(network(batch), batch).backward()
+    losses(network(batch), batch).serving.backward()
 
     assert touched(network) == {"feature_extraction", "matching"}
 
@@ -87,7 +87,7 @@ def test_posts_known_to_the_account_are_no_negatives():
     history = replace(batch.history, is_reference=torch.ones(1, 5, dtype=torch.bool))
     everything_known = replace(batch, history=history, known=torch.ones(1, 5, dtype=torch.bool))
 
-    assert serving_loss(network(everything_known), everything_known).item() == pytest.approx(0, abs=1e-6)
+    assert losses(network(everything_known), everything_known).serving.item() == pytest.approx(0, abs=1e-6)
 
 
 def test_rare_negatives_count_for_the_posts_they_stand_for():
@@ -96,7 +96,7 @@ def test_rare_negatives_count_for_the_posts_they_stand_for():
 
     predictions = network(batch)
 
-    assert serving_loss(predictions, rare) > serving_loss(predictions, batch)
+    assert losses(predictions, rare).serving > losses(predictions, batch).serving
 
 
 def test_a_batch_without_references_has_no_serving_loss():
@@ -104,7 +104,7 @@ def test_a_batch_without_references_has_no_serving_loss():
     none = replace(batch.history, is_reference=torch.zeros_like(batch.history.is_reference))
     batch = replace(batch, history=none)
 
-    assert serving_loss(network(batch), batch).item() == 0
+    assert losses(network(batch), batch).serving.item() == 0
 
 
 def test_ranking_many_candidates_equals_predicting_them_one_by_one():
@@ -112,10 +112,39 @@ def test_ranking_many_candidates_equals_predicting_them_one_by_one():
     history, vectors, quality = random_history(1, 4, 9), torch.randn(9, 8), torch.randn(9)
     semantic = vectors[history.post]
 
-    together = network.rank(vectors, quality, semantic, history)
+    probabilities, following = network.rank(vectors, quality, semantic, history)
 
-    alone = [network.rank(vectors[[row]], quality[[row]], semantic, history)[0] for row in range(9)]
-    assert torch.allclose(together, torch.stack(alone), atol=1e-5)
+    alone = [network.rank(vectors[[row]], quality[[row]], semantic, history) for row in range(9)]
+    assert torch.allclose(probabilities, torch.cat([one for one, _ in alone]), atol=1e-5)
+    assert torch.allclose(following, torch.cat([one for _, one in alone]), atol=1e-5)
+
+
+def test_ranking_orders_by_the_score_that_its_loss_trains():
+    network, batch = trained_a_little(small_sizes()).eval(), random_batch(batch=1, posts=9)
+    vectors, quality = network.encode(batch.posts)
+
+    predictions = network(batch)
+
+    semantic = vectors[batch.history.post]
+    scores, _ = network.match(vectors, quality, semantic, batch.history)
+    _, following = network.rank(vectors, quality, semantic, batch.history)
+    assert torch.allclose(predictions.ranks, scores + following, atol=1e-5)
+
+
+def test_ranking_changes_no_order_before_any_training():
+    network, batch = Cascade(small_sizes()), random_batch()
+
+    predictions = network(batch)
+
+    assert torch.equal(predictions.ranks, predictions.scores)
+
+
+def test_the_ranking_loss_reaches_all_networks_but_the_prediction_of_behaviours():
+    network, batch = trained_a_little(small_sizes()), random_batch()
+
+    losses(network(batch), batch).ranking.backward()
+
+    assert touched(network) == set(NETWORKS) - {"behaviour_prediction"} | {"interest", "matching"}
 
 
 def test_a_saved_network_comes_back_bit_for_bit(tmp_path):
