@@ -105,8 +105,11 @@ def _letters_command(commands_of: argparse._SubParsersAction[argparse.ArgumentPa
 
 
 def _users_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands_of.add_parser("users", help="erase a person")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="erase")
+    parser = commands_of.add_parser("users", help="export or erase what is kept of a person")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="export|erase")
+    export = _command(actions, "export", upkeep.export_person, help="write all that is kept of a person to a file")
+    export.add_argument("user", metavar="USER")
+    export.add_argument("file", type=Path, metavar="FILE")
     erase = _command(actions, "erase", upkeep.erase, help="erase a person everywhere, for good")
     erase.add_argument("user", metavar="USER")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from pathlib import Path
 
 from app.console import console, table
+from app.errors import Unavailable
 from app.intake.dead_letters import replay_letters
 from app.intake.status import REJECTED
 from app.intake.users import erase_user
 from app.settings import Settings
 from app.storage.audit import COMMAND_LINE, Change, write_audit
 from app.storage.dead_letters import count_letters, drop_letters, letters_by_id, letters_page, oldest_letters
+from app.storage.person import person_document
 from app.storage.stores import Stores, open_stores
 
 LISTED = 50
@@ -71,4 +74,25 @@ async def erase(arguments: argparse.Namespace, settings: Settings) -> int:
         erased = await erase_user(stores, arguments.user, actor=COMMAND_LINE)
     receipt = {"receipt_id": erased.receipt.receipt_id, "erased_at": erased.receipt.erased_at.isoformat()}
     print(json.dumps({**receipt, "deleted": erased.deleted}))
+    return 0
+
+
+async def export_person(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Write everything of a person to a file, which is there only when it is whole."""
+    file: Path = arguments.file
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    async with open_stores(settings.for_batch_work()) as stores:
+        try:
+            with unfinished.open("wb") as output:
+                async for piece in person_document(stores.database, arguments.user):
+                    output.write(piece)
+            unfinished.replace(file)
+        except OSError as problem:
+            raise Unavailable(f"cannot write {file}: {problem.strerror}") from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+        await write_audit(
+            stores.database, Change(COMMAND_LINE, "users export", stores.erased.subject_of(arguments.user))
+        )
+    console.print(f"written to {file}", markup=False, soft_wrap=True)
     return 0

@@ -19,8 +19,9 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from app.api.guesses import Guesses
 from app.domain import Role
-from app.errors import NotAllowed, Unauthenticated, Unavailable
+from app.errors import NotAllowed, TooMany, Unauthenticated, Unavailable
 from app.storage.flights import Flights
 from app.storage.keys import ApiKey, find_key, list_keys, sha256_of
 from app.storage.stores import Stores
@@ -33,6 +34,7 @@ CALLER = "tuwen.caller"  # in the ASGI scope
 KEYS = "keys"  # in the state of the application
 
 MISSING = "send the header Authorization: Bearer KEY"
+GUESSING = "too many wrong keys from this address: wait, then send a good one"
 UNKNOWN = "the key is not known or was revoked; `tuwen keys create` makes one"
 
 
@@ -57,11 +59,17 @@ class KeyRing:
     """The keys as last seen in the table; while PostgreSQL is away those known are still good."""
 
     def __init__(
-        self, stores: Stores, *, fresh_seconds: float = FRESH_SECONDS, kept_at_most: int = KEPT_AT_MOST
+        self,
+        stores: Stores,
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+        kept_at_most: int = KEPT_AT_MOST,
+        guesses: Guesses | None = None,
     ) -> None:
         self._database = stores.database
         self._fresh_seconds = fresh_seconds
         self._kept_at_most = kept_at_most
+        self._guesses = guesses or Guesses()
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
         self._flights: Flights[ApiKey | None] = Flights(
             patience_seconds=1.0, probe_patience_seconds=0.25, pause_seconds=1.0
@@ -72,14 +80,22 @@ class KeyRing:
         for key in await list_keys(self._database):
             self._note(key.secret_sha256, key)
 
-    async def caller(self, secret: str) -> Caller:
-        """Whose key it is. Raises Unauthenticated; Unavailable for a key not seen before while PostgreSQL is away."""
+    async def caller(self, secret: str, *, address: str = "") -> Caller:
+        """Whose key it is. Raises Unauthenticated; Unavailable for a key not seen before while PostgreSQL is away.
+
+        From an address with too many wrong keys only keys that are known to be good are taken, and no other is even
+        looked up: raises TooMany.
+        """
         digest = sha256_of(secret)
         known = self._looked.get(digest)
+        wait_seconds = self._guesses.wait_seconds(address)
+        if wait_seconds and (known is None or known.key is None):
+            raise TooMany(GUESSING, wait_seconds=wait_seconds)
         if known is None or time.monotonic() > known.until:
             known = await self._look(digest, known)
         key = known.key
         if key is None or key.revoked_at is not None or not hmac.compare_digest(key.secret_sha256, digest):
+            self._guesses.wrong(address)
             raise Unauthenticated(UNKNOWN)
         return Caller(key.role, key.key_id, key.name)
 
@@ -120,7 +136,9 @@ class RoleGate(SecurityBase):
         caller = request.scope.get(CALLER)
         if caller is None:
             keys: KeyRing = getattr(request.app.state, KEYS)
-            caller = request.scope[CALLER] = await keys.caller(_bearer_of(request))
+            caller = request.scope[CALLER] = await keys.caller(
+                _bearer_of(request), address=request.client.host if request.client else ""
+            )
         assert isinstance(caller, Caller)
         if RANK[caller.role] < RANK[self.role]:
             raise NotAllowed(f"this needs a key of role {self.role}; yours is of role {caller.role}")

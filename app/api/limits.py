@@ -17,6 +17,7 @@ from app.api.problems import current_request_id, route_path, unexpected
 from app.metrics import Metrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 BODY_SECONDS = 20.0  # for the whole body to arrive
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
@@ -43,7 +44,9 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                given = message.get("headers", ())
+                own = [] if any(name.lower() == b"x-content-type-options" for name, _ in given) else [NO_SNIFFING]
+                message["headers"] = [*given, *own, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:

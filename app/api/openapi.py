@@ -44,6 +44,7 @@ PROBLEMS: Mapping[int, str] = {
     413: "larger than allowed",
     415: "a body of another type",
     422: "the request cannot be used as it is: `errors` says what is wrong with it",
+    429: "too many wrong keys from this address",
     503: "cannot be answered now: try again after `Retry-After` seconds",
 }
 # What a route can answer beyond what follows from its shape.
@@ -90,7 +91,7 @@ def _statuses(route: APIRoute) -> Iterable[int]:
     """The problems that follow from the shape of a route."""
     statuses = {*FURTHER.get(route.name, ())}
     if gate_of(route.dependencies) is not None:
-        statuses |= {401, 403, 503}
+        statuses |= {401, 403, 429, 503}
     if route.body_field is not None:
         statuses |= {400, 408, 413, 415, 422}
     if route.dependant.path_params:

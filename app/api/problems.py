@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from app.errors import (
     ExpiredCursor,
     NotAllowed,
     TooLarge,
+    TooMany,
     TuwenError,
     Unauthenticated,
     Unavailable,
@@ -66,6 +68,7 @@ OF_ERRORS: Mapping[type[TuwenError], ProblemKind] = {
     BadInput: INVALID,
     Unauthenticated: ProblemKind(401, "no-valid-key", "A valid API key is needed"),
     NotAllowed: ProblemKind(403, "not-allowed", "The role of the key does not allow this"),
+    TooMany: ProblemKind(429, "too-many", "Too many tries"),
     Conflict: ProblemKind(409, "conflict", "It is busy with the same thing"),
     TooLarge: ProblemKind(413, "too-large", "It is larger than allowed"),
     Unavailable: ProblemKind(503, "unavailable", "A part of the service cannot be used now"),
@@ -124,6 +127,8 @@ async def on_tuwen_error(request: Request, error: Exception) -> Response:
     members: dict[str, Any] = {}
     if isinstance(error, Unavailable):
         headers = _retry_after(RETRY_AFTER_SECONDS)
+    elif isinstance(error, TooMany):
+        headers = _retry_after(ceil(float(str(error.facts["wait_seconds"]))))
     elif isinstance(error, Unauthenticated):
         headers = {"WWW-Authenticate": 'Bearer realm="tuwen"'}
     job = error.facts.get("job")

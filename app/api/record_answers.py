@@ -1,4 +1,4 @@
-"""The answers about dead letters, the audit and erasures, as the OpenAPI documents them."""
+"""The answers about dead letters, the audit and people, as the OpenAPI documents them."""
 
 from __future__ import annotations
 
@@ -123,3 +123,31 @@ class ErasureAnswer(BaseModel):
     receipt_id: str
     erased_at: datetime
     deleted: dict[str, int]
+
+
+class PersonAnswer(BaseModel):
+    """Everything that is kept of one person; `user` has one element, or none for one who was only shown things."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "user_id": "u1",
+                "user": [{"attributes": {"age": 24}, "personalised": True, "created_at": "2026-03-01T12:00:00+00:00"}],
+                "traits": [{"name": "age", "value": "20-24"}],
+                "exposures": [{"exposure_id": "e1", "post_id": "p1", "shown_at": "2026-03-01T12:00:00+00:00"}],
+                "behaviours": [],
+                "not_interested": [],
+                "peers": [],
+                "dead_letters": [],
+            }
+        }
+    )
+
+    user_id: str
+    user: list[dict[str, Any]]
+    traits: list[dict[str, Any]]
+    exposures: list[dict[str, Any]]
+    behaviours: list[dict[str, Any]]
+    not_interested: list[dict[str, Any]]
+    peers: list[dict[str, Any]]
+    dead_letters: list[dict[str, Any]]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from app.api.answers import UserAnswer
-from app.api.audited import written_already
+from app.api.audited import note, written_already
 from app.api.guarded import GuardedRoute, lane
 from app.api.keys import ADMIN, CLIENT, Caller
 from app.api.problems import current_request_id
-from app.api.record_answers import ErasureAnswer
+from app.api.record_answers import ErasureAnswer, PersonAnswer
 from app.api.schemas import PathId, UserBody
 from app.api.state import WRITING_LANE, State
 from app.errors import BadInput, Erased
 from app.intake.status import ERASED
 from app.intake.users import UserRecord, erase_user, save_users
+from app.storage.person import person_document
 
 router = APIRouter(route_class=GuardedRoute, tags=["users"])
 AdminCaller = Annotated[Caller, Depends(ADMIN.dependency)]
@@ -56,3 +59,19 @@ async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, st
     written_already(request)
     erased = await erase_user(state.stores, user_id, actor=caller.key_id, request_id=current_request_id.get())
     return Response(orjson.dumps({**asdict(erased.receipt), "deleted": erased.deleted}), media_type="application/json")
+
+
+@router.get("/users/{user_id:path}/export", dependencies=[ADMIN], response_model=PersonAnswer)
+async def export_user(user_id: PathId, request: Request, state: State) -> Response:
+    """Everything that is kept of one person, as of one moment: for the person who asks for it."""
+    note(request, subject=state.stores.erased.subject_of(user_id))
+    pieces = person_document(state.stores.database, user_id)
+    first = await anext(pieces)  # what goes wrong by now is still a problem with a status
+
+    async def document() -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return StreamingResponse(document(), media_type="application/json")

@@ -1,80 +1,40 @@
-"""Posts -> columns: what serving must know of each candidate, aligned by row; written and read as one Parquet file."""
+"""Posts -> columns: what serving must know of each candidate, aligned by row; written to one Arrow file and mapped."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from app.candidates.codes import CodeLists, Codes
 from app.candidates.facets import attribute_words
+from app.candidates.post_rows import PostRows, hashed_rows
+from app.candidates.texts import Texts
 from app.domain import Post
 
-NO_CODE = -1
 NO_PRINT = 0
-
-
-@dataclass(frozen=True)
-class Codes:
-    """A column of few distinct words: `values[codes[row]]`, and -1 where the post has none."""
-
-    values: list[str]
-    codes: NDArray[np.int32]  # (posts,)
-
-    @classmethod
-    def of(cls, words: Iterable[str | None]) -> Codes:
-        """Encode one word per post, in order."""
-        number: dict[str, int] = {}
-        codes = [NO_CODE if word is None else number.setdefault(word, len(number)) for word in words]
-        return cls(list(number), np.asarray(codes, dtype=np.int32))
-
-    def followed_by(self, more: Codes) -> Codes:
-        """These rows and then those of `more`, without looking at each of these again."""
-        number = dict(self._number)
-        codes = [NO_CODE if word is None else number.setdefault(word, len(number)) for word in more.words()]
-        return Codes(list(number), np.concatenate([self.codes, np.asarray(codes, dtype=np.int32)]))
-
-    @cached_property
-    def _number(self) -> dict[str, int]:
-        return {word: code for code, word in enumerate(self.values)}
-
-    def __contains__(self, word: str) -> bool:
-        return word in self._number
-
-    def mask(self, wanted: Iterable[str]) -> NDArray[np.bool_]:
-        """Which rows carry one of the wanted words, (posts,) bool."""
-        codes = [self._number[word] for word in wanted if word in self._number]
-        return np.isin(self.codes, codes)
-
-    def word(self, row: int) -> str | None:
-        """The word of one row."""
-        code = int(self.codes[row])
-        return None if code == NO_CODE else self.values[code]
-
-    def words(self) -> list[str | None]:
-        """One word per post, in order."""
-        return [None if code == NO_CODE else self.values[code] for code in self.codes.tolist()]
 
 
 @dataclass(frozen=True)
 class PostColumns:
     """What serving needs to know of each candidate; row i of every column is the same post."""
 
-    post_ids: list[str]
-    titles: list[str]
-    picture_hashes: list[str | None]
+    post_ids: Texts[str]
+    titles: Texts[str]
+    picture_hashes: Texts[str | None]
     category: Codes
     city: Codes
     author: Codes
-    tags: list[tuple[str, ...]]
-    attributes: list[tuple[str, ...]]  # as words, see app/candidates/facets.py
+    tags: CodeLists
+    attributes: CodeLists  # as words, see app/candidates/facets.py
     picture_prints: NDArray[np.uint64]  # (posts,) perceptual hashes, NO_PRINT where a picture has none
     latitude: NDArray[np.float32]  # (posts,) degrees north, NaN = unknown
     longitude: NDArray[np.float32]  # (posts,) degrees east, NaN = unknown
@@ -84,28 +44,18 @@ class PostColumns:
     def __len__(self) -> int:
         return len(self.post_ids)
 
-    @cached_property
-    def tag_rows(self) -> dict[str, NDArray[np.int64]]:
-        """Tag -> the rows that carry it."""
-        return _rows_by_word(self.tags)
-
-    @cached_property
-    def attribute_rows(self) -> dict[str, NDArray[np.int64]]:
-        """Word of an attribute -> the rows that carry it."""
-        return _rows_by_word(self.attributes)
-
     @classmethod
     def of(cls, posts: Sequence[Post]) -> PostColumns:
         """Columns of the posts, in their order."""
         return cls(
-            post_ids=[post.post_id for post in posts],
-            titles=[post.title for post in posts],
-            picture_hashes=[post.picture_hash for post in posts],
+            post_ids=Texts.of(post.post_id for post in posts),
+            titles=Texts.of(post.title for post in posts),
+            picture_hashes=Texts.of(post.picture_hash for post in posts),
             category=Codes.of(post.category for post in posts),
             city=Codes.of(post.city for post in posts),
             author=Codes.of(post.author_id for post in posts),
-            tags=[post.tags for post in posts],
-            attributes=[attribute_words(post.attributes) for post in posts],
+            tags=CodeLists.of(post.tags for post in posts),
+            attributes=CodeLists.of(attribute_words(post.attributes) for post in posts),
             picture_prints=np.asarray([_print(post.picture_print) for post in posts], np.uint64),
             latitude=np.asarray([_number(post.latitude) for post in posts], dtype=np.float32),
             longitude=np.asarray([_number(post.longitude) for post in posts], dtype=np.float32),
@@ -126,28 +76,20 @@ class PostColumns:
         if not len(more):
             return self
         return PostColumns(
-            post_ids=self.post_ids + more.post_ids,
-            titles=self.titles + more.titles,
-            picture_hashes=self.picture_hashes + more.picture_hashes,
+            post_ids=self.post_ids.followed_by(more.post_ids),
+            titles=self.titles.followed_by(more.titles),
+            picture_hashes=self.picture_hashes.followed_by(more.picture_hashes),
             category=self.category.followed_by(more.category),
             city=self.city.followed_by(more.city),
             author=self.author.followed_by(more.author),
-            tags=self.tags + more.tags,
-            attributes=self.attributes + more.attributes,
+            tags=self.tags.followed_by(more.tags),
+            attributes=self.attributes.followed_by(more.attributes),
             picture_prints=np.concatenate([self.picture_prints, more.picture_prints]),
             latitude=np.concatenate([self.latitude, more.latitude]),
             longitude=np.concatenate([self.longitude, more.longitude]),
             published_at=np.concatenate([self.published_at, more.published_at]),
             expires_at=np.concatenate([self.expires_at, more.expires_at]),
         )
-
-
-def _rows_by_word(words: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int64]]:
-    rows: dict[str, list[int]] = {}
-    for row, those in enumerate(words):
-        for word in those:
-            rows.setdefault(word, []).append(row)
-    return {word: np.asarray(found, np.int64) for word, found in rows.items()}
 
 
 def _print(value: int | None) -> int:
@@ -162,55 +104,87 @@ def _seconds(moment: datetime | None, otherwise: float) -> float:
     return otherwise if moment is None else moment.timestamp()
 
 
+@dataclass(frozen=True)
+class ColumnFile:
+    """What a file of columns holds: the columns, which posts are hidden, and the rows by id and by age."""
+
+    columns: PostColumns
+    hidden: NDArray[np.bool_]  # (posts,)
+    row_of: PostRows
+    latest_first: NDArray[np.int32]  # (posts,) rows, latest published first; those without a time last
+
+
 def write_columns(columns: PostColumns, hidden: NDArray[np.bool_], file: Path) -> None:
     """Write the columns and which posts are hidden, (posts,); the caller moves the finished folder into place."""
+    hashes, rows = hashed_rows(columns.post_ids)
+    words = {name: getattr(columns, name) for name in ("category", "city", "author", "tags", "attributes")}
     table = pa.table(
         {
-            "post_id": pa.array(columns.post_ids, pa.string()),
-            "title": pa.array(columns.titles, pa.string()),
-            "picture_hash": pa.array(columns.picture_hashes, pa.string()),
-            "category": pa.array(columns.category.words(), pa.string()),
-            "city": pa.array(columns.city.words(), pa.string()),
-            "author_id": pa.array(columns.author.words(), pa.string()),
-            "tags": pa.array([list(tags) for tags in columns.tags], pa.list_(pa.string())),
-            "attributes": pa.array([list(words) for words in columns.attributes], pa.list_(pa.string())),
+            "post_id": columns.post_ids.array,
+            "title": columns.titles.array,
+            "picture_hash": columns.picture_hashes.array,
+            "category": columns.category.codes,
+            "city": columns.city.codes,
+            "author": columns.author.codes,
+            "tags": columns.tags.as_arrow(),
+            "attributes": columns.attributes.as_arrow(),
             "picture_print": columns.picture_prints,
             "latitude": columns.latitude,
             "longitude": columns.longitude,
             "published_at": columns.published_at,
             "expires_at": columns.expires_at,
-            "hidden": hidden,
+            "hidden": hidden.astype(np.uint8),
+            "id_hash": hashes,
+            "id_row": rows,
+            "latest_first": latest_first(columns.published_at).astype(np.int32),
         }
     )
-    pq.write_table(table, file)
+    values = {name: json.dumps(column.values) for name, column in words.items()}
+    table = table.combine_chunks().replace_schema_metadata(values)
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
 
 
-def read_columns(file: Path) -> tuple[PostColumns, NDArray[np.bool_]]:
-    """Read what `write_columns` wrote."""
-    table = _completed(pq.read_table(file))
-    column = {name: table.column(name) for name in table.column_names}
-    hidden = column["hidden"].to_numpy()
+def read_columns(file: Path) -> ColumnFile:
+    """Map what `write_columns` wrote; the file must not change meanwhile. Raises OSError, ValueError."""
+    with pa.memory_map(str(file)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    values = {name.decode(): json.loads(words) for name, words in (table.schema.metadata or {}).items()}
+
+    def texts(name: str) -> Texts[Any]:
+        return Texts(table.column(name))
+
+    def numbers(name: str) -> NDArray[Any]:
+        return numbers_of(table.column(name))
+
     columns = PostColumns(
-        post_ids=column["post_id"].to_pylist(),
-        titles=column["title"].to_pylist(),
-        picture_hashes=column["picture_hash"].to_pylist(),
-        category=Codes.of(column["category"].to_pylist()),
-        city=Codes.of(column["city"].to_pylist()),
-        author=Codes.of(column["author_id"].to_pylist()),
-        tags=[tuple(tags) for tags in column["tags"].to_pylist()],
-        attributes=[tuple(words) for words in column["attributes"].to_pylist()],
-        picture_prints=column["picture_print"].to_numpy(),
-        latitude=column["latitude"].to_numpy(),
-        longitude=column["longitude"].to_numpy(),
-        published_at=column["published_at"].to_numpy(),
-        expires_at=column["expires_at"].to_numpy(),
+        post_ids=texts("post_id"),
+        titles=texts("title"),
+        picture_hashes=texts("picture_hash"),
+        category=Codes(values["category"], numbers("category")),
+        city=Codes(values["city"], numbers("city")),
+        author=Codes(values["author"], numbers("author")),
+        tags=CodeLists.of_arrow(values["tags"], table.column("tags")),
+        attributes=CodeLists.of_arrow(values["attributes"], table.column("attributes")),
+        picture_prints=numbers("picture_print"),
+        latitude=numbers("latitude"),
+        longitude=numbers("longitude"),
+        published_at=numbers("published_at"),
+        expires_at=numbers("expires_at"),
     )
-    return columns, hidden
+    row_of = PostRows(columns.post_ids, numbers("id_hash"), numbers("id_row"))
+    return ColumnFile(columns, numbers("hidden").astype(bool), row_of, numbers("latest_first"))
 
 
-def _completed(table: pa.Table) -> pa.Table:
-    """A generation of an earlier version lacks the later columns; it can still be promoted."""
-    if "attributes" not in table.column_names:
-        table = table.append_column("attributes", pa.array([[]] * len(table), pa.list_(pa.string())))
-        table = table.append_column("picture_print", pa.array([NO_PRINT] * len(table), pa.uint64()))
-    return table
+def latest_first(published_at: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows (posts,) by publishing time (posts,), latest first; those without one (NaN) last."""
+    return np.argsort(np.where(np.isnan(published_at), np.inf, -published_at), kind="stable")
+
+
+def numbers_of(column: pa.ChunkedArray) -> NDArray[Any]:
+    """The numbers of a column as they lie in the file, without a copy, (posts,)."""
+    return np.asarray(column.chunk(0).to_numpy(zero_copy_only=True)) if column.num_chunks else _empty(column.type)
+
+
+def _empty(kind: pa.DataType) -> NDArray[Any]:
+    return np.zeros(0, kind.to_pandas_dtype())

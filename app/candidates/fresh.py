@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.candidates.columns import PostColumns
+from app.candidates.columns import PostColumns, latest_first
 from app.candidates.generation import Generation
+from app.candidates.post_rows import PostRows
+from app.candidates.vectors import Vectors
 from app.candidates.view import CandidateView
 from app.domain import Post
 from app.domain import Sequence as HistorySequence
@@ -20,7 +21,7 @@ from app.samples.history import HistoryLimits
 from app.samples.tokens import Content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FreshPost:
     """A post that came or changed after the generation was made, with its vector of that generation's network."""
 
@@ -34,8 +35,9 @@ class Overlay:
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
-        self._base_rows = {post_id: row for row, post_id in enumerate(generation.columns.post_ids)}
+        self._base_rows = generation.row_of
         self._fresh: dict[str, FreshPost] = {}
+        self._laid: _Layer | None = None
         self._gone: set[str] = set()  # hidden, deleted, or waiting to be encoded anew
 
     def known_vector(self, content: Content, post_id: str) -> tuple[NDArray[np.float32], float] | None:
@@ -72,41 +74,72 @@ class Overlay:
 
     def view(self, now: datetime) -> CandidateView:
         """The view as of now: expired posts are no candidates either."""
-        base, fresh = self.generation, list(self._fresh.values())
-        columns = base.columns.followed_by(PostColumns.of([one.post for one in fresh]))
-        first = len(base.columns)
-        rows = {one.post.post_id: first + place for place, one in enumerate(fresh)}
+        base, fresh = self.generation, self._layer()
         return CandidateView(
             generation=base.manifest.generation,
-            columns=columns,
-            vectors=_stacked(base.vectors, [one.vector for one in fresh]),
-            quality=np.concatenate([base.quality, np.asarray([one.quality for one in fresh], np.float32)]),
-            alive=self._alive(rows, columns, now),
-            row_of=ChainMap(rows, self._base_rows),
+            columns=fresh.columns,
+            vectors=fresh.vectors,
+            quality=fresh.quality,
+            alive=self._alive(fresh, now),
+            row_of=fresh.row_of,
+            latest_first=fresh.latest_first,
             popular=base.popular,
             network=base.network,
             history_limits=history_limits(base.plan),
             index=base.index,
-            indexed=first,
         )
 
-    def _alive(self, fresh_rows: Mapping[str, int], columns: PostColumns, now: datetime) -> NDArray[np.bool_]:
+    def _layer(self) -> _Layer:
+        """The fresh posts over the generation; the last layer again as long as no post came or changed."""
+        fresh = tuple(self._fresh.values())
+        if self._laid is None or self._laid.fresh != fresh:
+            self._laid = _laid_over(self.generation, fresh)
+        return self._laid
+
+    def _alive(self, layer: _Layer, now: datetime) -> NDArray[np.bool_]:
         """Which rows may be recommended, (posts,)."""
-        alive = np.ones(len(columns), bool)
-        alive[: len(self.generation.hidden)] = ~self.generation.hidden
-        superseded = [self._base_rows[one] for one in fresh_rows if one in self._base_rows]
-        alive[superseded] = False
-        for post_id in self._gone:
-            row = fresh_rows.get(post_id, self._base_rows.get(post_id))
-            if row is not None:
-                alive[row] = False
-        alive &= columns.expires_at > now.timestamp()
+        alive = layer.columns.expires_at > now.timestamp()
+        first = len(self.generation.hidden)
+        alive[:first] &= ~self.generation.hidden
+        alive[self._base_rows.known([one.post.post_id for one in layer.fresh])] = False
+        alive[layer.row_of.known(self._gone)] = False
         return alive
 
 
-def _stacked(vectors: NDArray[np.float32], more: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(posts, width) and further rows (width,) -> one array."""
-    return np.concatenate([vectors, np.stack(more)]) if more else vectors
+@dataclass(frozen=True)
+class _Layer:
+    """A generation with fresh posts behind it."""
+
+    fresh: tuple[FreshPost, ...]
+    columns: PostColumns
+    vectors: Vectors
+    quality: NDArray[np.float32]  # (posts,)
+    row_of: PostRows
+    latest_first: NDArray[np.integer]  # (posts,)
+
+
+def _laid_over(base: Generation, fresh: tuple[FreshPost, ...]) -> _Layer:
+    if not fresh:
+        return _Layer(fresh, base.columns, Vectors.of(base.vectors), base.quality, base.row_of, base.latest_first)
+    more = PostColumns.of([one.post for one in fresh])
+    columns = base.columns.followed_by(more)
+    first = len(base.columns)
+    return _Layer(
+        fresh,
+        columns,
+        Vectors(base.vectors, np.stack([one.vector for one in fresh])),
+        np.concatenate([base.quality, np.asarray([one.quality for one in fresh], np.float32)]),
+        base.row_of.with_newer({one.post.post_id: first + place for place, one in enumerate(fresh)}),
+        _merged(base.latest_first, columns.published_at, newer=latest_first(more.published_at) + first),
+    )
+
+
+def _merged(
+    rows: NDArray[np.integer], published_at: NDArray[np.float64], *, newer: NDArray[np.int64]
+) -> NDArray[np.integer]:
+    """Rows (posts,) and newer rows (newer,), each latest first, in one such order; published_at (posts and newer,)."""
+    age = np.where(np.isnan(published_at), np.inf, -published_at)
+    return np.insert(rows, np.searchsorted(age[rows], age[newer]), newer)
 
 
 def history_limits(plan: Mapping[str, Any]) -> HistoryLimits:

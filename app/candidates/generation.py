@@ -2,7 +2,8 @@
 
 Written beside the others under a temporary name, read back, renamed; a small pointer file names the current one and is
 moved by rename. So model and index cannot disagree, and roll-back is moving the pointer. A manifest holds the SHA-256
-of every file, because neither FAISS nor safetensors notices a flipped bit.
+of every file, because neither FAISS nor safetensors notices a flipped bit. Large files are mapped, and shared by all
+processes of a machine: none is ever changed, and one that is deleted lives on until its last reader lets go.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns, read_columns, write_columns
-from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_array, read_index, write_index
+from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_index, write_index
+from app.candidates.post_rows import PostRows
 from app.errors import BadArtefact, Unavailable, UnknownId
 from models.artefact import SIZES, WEIGHTS, load_network, save_network
 from models.cascade import Cascade
 
 MANIFEST, POINTER = "manifest.json", "current"
-VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.parquet", "popular.json"
+VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.arrow", "popular.json"
 PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
 REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
 # What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
-UNREADABLE = (OSError, TypeError, ValueError, LookupError, RecursionError, MemoryError)
+UNREADABLE = (OSError, TypeError, AttributeError, ValueError, LookupError, RecursionError, MemoryError)
 Json = TypeVar("Json", list[str], dict[str, Any])
 
 
@@ -78,6 +80,8 @@ class Generation:
     network: Cascade
     columns: PostColumns
     hidden: NDArray[np.bool_]  # (posts,)
+    row_of: PostRows
+    latest_first: NDArray[np.int32]  # (posts,) rows, latest published first
     vectors: NDArray[np.float32]  # (posts, width)
     quality: NDArray[np.float32]  # (posts,)
     index: ListIndex
@@ -207,14 +211,16 @@ def load_generation(folder: Path) -> Generation:
     manifest = verify(folder)
     try:
         network = load_network(folder)
-        columns, hidden = read_columns(folder / POSTS)
+        posts = read_columns(folder / POSTS)
         loaded = Generation(
             manifest=manifest,
             network=network,
-            columns=columns,
-            hidden=hidden,
-            vectors=read_array(folder / VECTORS, np.float32),
-            quality=read_array(folder / QUALITY, np.float32),
+            columns=posts.columns,
+            hidden=posts.hidden,
+            row_of=posts.row_of,
+            latest_first=posts.latest_first,
+            vectors=_mapped(folder / VECTORS),
+            quality=_mapped(folder / QUALITY),
             index=read_index(folder),
             popular=_read_json(folder / POPULAR, list),
             plan=_read_json(folder / PLAN, dict),
@@ -242,10 +248,10 @@ def read_manifest(folder: Path) -> Manifest:
     """What the generation in a folder says of itself. Raises BadArtefact."""
     try:
         content = (folder / MANIFEST).read_bytes()
-        if content != _seal(content.rpartition(SEAL)[0]):
+        values: dict[str, Any] = json.loads(content)
+        is_sealed = values.pop("manifest_sha256", None) is not None  # those of earlier versions are not
+        if is_sealed and content != _seal(content.rpartition(SEAL)[0]):
             raise ValueError("its seal does not fit")
-        values = json.loads(content)
-        values.pop("manifest_sha256")
         manifest = Manifest(**values)
         if folder.name.removeprefix(TEMPORARY) != manifest.generation:
             raise ValueError("it is of another generation")
@@ -290,6 +296,17 @@ def _write_files(contents: Contents, folder: Path) -> None:
         (folder / CURVES).write_bytes(contents.curves)
     for file in folder.iterdir():
         _sync(file)
+
+
+def _mapped(file: Path) -> NDArray[np.float32]:
+    """An array that is read from the file where it is needed, and once for all processes. Raises ValueError.
+
+    Torch wants memory that may be written: what would be, nobody does, stays in the process that writes it.
+    """
+    mapped: NDArray[np.float32] = np.lib.format.open_memmap(file, mode="c").view(np.ndarray)
+    if mapped.dtype != np.float32:
+        raise ValueError(f"{file.name} holds {mapped.dtype}")
+    return mapped
 
 
 def _sha256(file: Path) -> str:

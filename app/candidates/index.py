@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from app.candidates.score import Float32, serving_scores
 from app.errors import BadArtefact
 
-Number = TypeVar("Number", np.float32, np.int64)
 Rows = NDArray[np.int64]  # (rows,)
 CENTRES, LISTS, PROBE = "index.faiss", "lists.npy", "probe.json"
 FEW_POSTS = 4_000  # one list: they are all scored
@@ -136,7 +134,7 @@ def read_index(folder: Path) -> ListIndex:
         items = centres.reconstruct_n(0, centres.ntotal)
     except RuntimeError as error:
         raise BadArtefact(f"{CENTRES} is no FAISS index") from error
-    starts = read_array(folder / LISTS, np.int64)
+    starts = _read_starts(folder / LISTS)
     probe = json.loads((folder / PROBE).read_text())
     if starts.shape != (len(items) + 1,) or starts[0] != 0 or (np.diff(starts) < 0).any():
         raise ValueError(f"{CENTRES} and {LISTS} do not belong together")
@@ -149,13 +147,13 @@ def read_index(folder: Path) -> ListIndex:
     )
 
 
-def read_array(file: Path, kind: type[Number]) -> NDArray[Number]:
-    """An array of any shape. Raises ValueError for what is none: `numpy.load` would also open archives."""
+def _read_starts(file: Path) -> Rows:
+    """Where the lists begin. Raises ValueError for what is no array: `numpy.load` would also open archives."""
     with file.open("rb") as opened:
-        array: NDArray[Number] = np.lib.format.read_array(opened, allow_pickle=False)
-    if array.dtype != kind:
-        raise ValueError(f"{file.name} holds {array.dtype}, not {kind.__name__}")
-    return array
+        starts: Rows = np.lib.format.read_array(opened, allow_pickle=False)
+    if starts.dtype != np.int64:
+        raise ValueError(f"{file.name} holds {starts.dtype}")
+    return starts
 
 
 def _near(one: Float32, other: Float32) -> bool:

@@ -84,7 +84,7 @@ class ServingCandidates:
                 return
             changed = await self._apply_changes(self._overlay)
             if changed or time.monotonic() - self._viewed_at > EXPIRY_SECONDS:
-                self._renew_view(self._overlay)
+                await self._renew_view(self._overlay)
 
     async def _follow_pointer(self) -> None:
         """Swap to the generation that the pointer names; a bad one is refused and the old one serves on."""
@@ -104,7 +104,7 @@ class ServingCandidates:
         self._applied, self._refused = {}, None
         self._waiting.clear()
         await self._catch_up(self._overlay)
-        self._renew_view(self._overlay)
+        await self._renew_view(self._overlay)
         log.info("generation %s serves %d posts", wanted, len(generation.columns))
 
     async def _catch_up(self, overlay: Overlay) -> None:
@@ -143,8 +143,9 @@ class ServingCandidates:
             for place, one in enumerate(some):
                 if self._applied[one.post.post_id] == one.changed_at:  # else a later change has overtaken it
                     overlay.put(FreshPost(one.post, vectors[place], float(quality[place])))
-            self._renew_view(overlay)
+            await self._renew_view(overlay)
 
-    def _renew_view(self, overlay: Overlay) -> None:
-        self._view = overlay.view(datetime.now(UTC))
+    async def _renew_view(self, overlay: Overlay) -> None:
+        """Let requests see what has changed; beside them, because a large catalogue takes some milliseconds."""
+        self._view = await asyncio.to_thread(overlay.view, datetime.now(UTC))
         self._viewed_at = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
 from app.candidates.index import ListIndex
+from app.candidates.post_rows import PostRows
 from app.candidates.score import Float32, best_first, serving_scores
+from app.candidates.vectors import Vectors
 from app.domain import HistoryItem
 from app.samples.collate import HistoryArrays
 from app.samples.history import HistoryLimits
@@ -40,15 +42,15 @@ class CandidateView:
 
     generation: str
     columns: PostColumns
-    vectors: Float32  # (posts, width) of unit length
+    vectors: Vectors  # of unit length
     quality: Float32  # (posts,)
     alive: NDArray[np.bool_]  # (posts,) not hidden, deleted or superseded by a newer row
-    row_of: Mapping[str, int]
+    row_of: PostRows
+    latest_first: NDArray[np.integer]  # (posts,) rows, latest published first; those without a time last
     popular: Sequence[str]
     network: Cascade
     history_limits: HistoryLimits
-    index: ListIndex
-    indexed: int  # the first rows, which the index knows
+    index: ListIndex  # knows the first rows, those of the generation
 
     def match(self, references: Float32, log_weights: Float32, passing: NDArray[np.bool_], *, count: int) -> Matches:
         """The `count` best of the passing posts by logsumexp_r(log_weight_r + tau cos(r, c)) + quality_c (step 408).
@@ -58,8 +60,9 @@ class CandidateView:
         if not len(references):
             return NO_MATCHES
         passing = passing & self.alive
-        near = self.index.near(references, log_weights, passing[: self.indexed], tau=self.tau, count=count)
-        rows = np.concatenate([near, self.indexed + np.flatnonzero(passing[self.indexed :])])
+        indexed = self.index.posts
+        near = self.index.near(references, log_weights, passing[:indexed], tau=self.tau, count=count)
+        rows = np.concatenate([near, indexed + np.flatnonzero(passing[indexed:])])
         if not len(rows):
             return NO_MATCHES
         scores = self._scores(references, log_weights, rows)
@@ -70,10 +73,25 @@ class CandidateView:
         return Matches(rows, scores[order], best, cosine[np.arange(len(rows)), best])
 
     def _scores(self, references: Float32, log_weights: Float32, rows: NDArray[np.int64]) -> Float32:
-        """Serving scores of the rows, (rows,); where most posts are among them, all are scored as they lie."""
-        if 2 * len(rows) > len(self.vectors):
-            return serving_scores(references, log_weights, self.vectors, self.quality, tau=self.tau)[rows]
-        return serving_scores(references, log_weights, self.vectors[rows], self.quality[rows], tau=self.tau)
+        """Serving scores of the rows, (rows,); where they are most of the generation, it is scored as it lies."""
+        base = self.vectors.base
+        if 2 * len(rows) < len(base):
+            return serving_scores(references, log_weights, self.vectors[rows], self.quality[rows], tau=self.tau)
+        newer = self.vectors.newer
+        parts = ((base, self.quality[: len(base)]), (newer, self.quality[len(base) :]))
+        scores = [serving_scores(references, log_weights, *part, tau=self.tau) for part in parts]
+        return np.concatenate(scores)[rows]
+
+    def alive_at(self, moment: datetime) -> NDArray[np.bool_]:
+        """Which posts may be recommended at a moment after the view was made, a new array (posts,)."""
+        alive = self.alive.copy()
+        alive[self._expiring[self.columns.expires_at[self._expiring] <= moment.timestamp()]] = False
+        return alive
+
+    @cached_property
+    def _expiring(self) -> NDArray[np.int64]:
+        """Rows of posts that will expire, (rows,)."""
+        return np.flatnonzero(np.isfinite(self.columns.expires_at))
 
     def log_weights(self, happened: Float32, rank: NDArray[np.int64]) -> Float32:
         """Learnt influence of references: happened (references, kinds) 0/1, rank (references,) 0 = latest."""
@@ -109,11 +127,4 @@ class CandidateView:
     def popular_rows(self) -> NDArray[np.int64]:
         """Living rows, most popular first, (popular,)."""
         rows = np.asarray([self.row_of[one] for one in self.popular if one in self.row_of], np.int64)
-        return rows[self.alive[rows]]
-
-    @cached_property
-    def fresh_rows(self) -> NDArray[np.int64]:
-        """Living rows, latest published first, (posts,); those without a publishing time last."""
-        published = np.where(np.isnan(self.columns.published_at), -np.inf, self.columns.published_at)
-        rows = np.argsort(-published, kind="stable")
         return rows[self.alive[rows]]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
 from app.candidates.facets import attribute_word
+from app.candidates.post_rows import PostRows
 from app.candidates.view import CandidateView
 from app.recommend.request import Near, PostFilter, RecommendRequest
 
@@ -46,7 +46,7 @@ def passing_posts(
     Reserved posts, the one reserved longest ago first, are held back as far as the page can be filled without them.
     """
     columns = view.columns
-    mask = view.alive & (columns.expires_at > moment.timestamp())
+    mask = view.alive_at(moment)
     available = int(np.count_nonzero(mask))
     apply_filter(mask, columns, request.filter)
     filtered = int(np.count_nonzero(mask))
@@ -71,12 +71,9 @@ def _hold_back(mask: Mask, reserved: NDArray[np.int64], *, at_most: int) -> None
     mask[standing[max(0, len(standing) - max(0, at_most)) :]] = False
 
 
-def rows_of(row_of: Mapping[str, int], post_ids: Collection[str]) -> NDArray[np.int64]:
-    """Rows of those of the posts that are candidates, (rows,); rows that a newer one has superseded come along."""
-    # A user may have seen thousands of posts: one plain dictionary after the other is several times faster.
-    parts = row_of.maps if isinstance(row_of, ChainMap) else [row_of]
-    found = [row for part in parts for post_id in post_ids if (row := part.get(post_id)) is not None]
-    return np.asarray(found, np.int64)
+def rows_of(row_of: PostRows, post_ids: Collection[str]) -> NDArray[np.int64]:
+    """Rows of those of the posts that are candidates, (rows,)."""
+    return row_of.known(post_ids)
 
 
 def unknown_ids(view: CandidateView, request: RecommendRequest) -> tuple[str, ...]:
@@ -94,21 +91,11 @@ def apply_filter(mask: Mask, columns: PostColumns, wanted: PostFilter) -> None:
     if wanted.city:
         mask &= columns.city.mask(wanted.city)
     if wanted.tags:
-        mask &= _with_any(columns.tag_rows, wanted.tags, posts=len(mask))
+        mask &= columns.tags.mask(wanted.tags)
     for name, values in wanted.attributes.items():
-        words = [attribute_word(name, value) for value in values]
-        mask &= _with_any(columns.attribute_rows, words, posts=len(mask))
+        mask &= columns.attributes.mask([attribute_word(name, value) for value in values])
     if wanted.near is not None:
         _apply_distance(mask, columns, wanted.near)
-
-
-def _with_any(rows_of_word: Mapping[str, NDArray[np.int64]], words: Iterable[str], *, posts: int) -> Mask:
-    """Which posts carry one of the words, (posts,)."""
-    carrying = np.zeros(posts, bool)
-    for word in words:
-        if word in rows_of_word:
-            carrying[rows_of_word[word]] = True
-    return carrying
 
 
 def _apply_distance(mask: Mask, columns: PostColumns, near: Near) -> None:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from app.candidates.view import CandidateView
 from app.recommend.request import ReasonKind
 
+LOOKED_AT_FIRST = 1000  # rows; most posts of the lists pass as a rule
+
 
 def popular_and_fresh(
     view: CandidateView, passing: NDArray[np.bool_], *, count: int
@@ -19,7 +21,7 @@ def popular_and_fresh(
     if not count:
         return np.zeros(0, np.int64), []
     popular = _first(view.popular_rows, passing, count)
-    fresh = _first(view.fresh_rows, passing, 2 * count)  # half of them may be popular too
+    fresh = _first(view.latest_first, passing, 2 * count)  # half of them may be popular too
     turns = np.concatenate([2 * np.arange(len(popular)), 2 * np.arange(len(fresh)) + 1])
     rows = np.concatenate([popular, fresh])[np.argsort(turns, kind="stable")]
     kinds = np.sort(turns) % 2
@@ -29,6 +31,12 @@ def popular_and_fresh(
     return rows[places], [names[kind] for kind in kinds[places].tolist()]
 
 
-def _first(rows: NDArray[np.int64], passing: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """The first `count` of the rows that pass."""
-    return rows[passing[rows]][:count]
+def _first(rows: NDArray[np.integer], passing: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """The first `count` of the rows that pass; looks no further than it must."""
+    looked_at = LOOKED_AT_FIRST
+    while True:
+        some = rows[:looked_at].astype(np.int64)
+        found = some[passing[some]][:count]
+        if len(found) == count or looked_at >= len(rows):
+            return found
+        looked_at *= 8

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.candidates.columns import NO_CODE, NO_PRINT
+from app.candidates.codes import NO_CODE
+from app.candidates.columns import NO_PRINT
 from app.candidates.view import CandidateView
 
 # Of 63 bits. A picture encoded again differs by up to 2, a resized or slightly cut one by up to 12: but so do some

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Route
 
 from app.api.guarded import GuardedRoute
+from app.api.guesses import Guesses
 from app.api.keys import KeyRing, require_roles
 from app.domain import Role
-from app.errors import Unauthenticated, Unavailable
+from app.errors import TooMany, Unauthenticated, Unavailable
 from app.pages.routes import router as pages
 from app.storage.jobs import JobKind, create_job
 from app.storage.keys import create_key, revoke_key
@@ -34,6 +36,7 @@ ROLES = {
     ("patch", "/posts/{post_id}"): "ops",
     ("delete", "/posts/{post_id}"): "ops",
     ("put", "/users/{user_id}"): "client",
+    ("get", "/users/{user_id}/export"): "admin",
     ("delete", "/users/{user_id}"): "admin",
     ("post", "/reindex"): "ops",
     ("get", "/reindex/{job_id}"): "ops",
@@ -162,3 +165,30 @@ async def test_guessing_does_not_push_good_keys_out(stores: Stores) -> None:
     await revoke_key(stores.database, new.key.key_id)
 
     assert (await keys.caller(new.secret)).key_id == new.key.key_id  # still the one kept from before
+
+
+async def test_who_guesses_waits_and_good_keys_still_work_from_there(stores: Stores) -> None:
+    new = await create_key(stores.database, role=Role.CLIENT, name="app")
+    keys = KeyRing(stores, guesses=Guesses(at_most=3, window_seconds=60))
+    await keys.load()
+    for guess in range(3):
+        with pytest.raises(Unauthenticated):
+            await keys.caller(f"guess {guess}", address="2001:db8::1")
+
+    unseen = await create_key(stores.database, role=Role.CLIENT, name="made a moment ago")
+
+    for secret in ("guess 4", unseen.secret):
+        with pytest.raises(TooMany):
+            await keys.caller(secret, address="2001:db8::2")
+    assert (await keys.caller(new.secret, address="2001:db8::1")).key_id == new.key.key_id
+    assert (await keys.caller(unseen.secret, address="2001:db8:0:1::1")).key_id == unseen.key.key_id
+
+
+async def test_guesses_are_forgotten_when_their_time_is_over() -> None:
+    guesses = Guesses(at_most=1, window_seconds=0.05)
+    guesses.wrong("10.0.0.1")
+    assert guesses.wait_seconds("10.0.0.1") > 0
+
+    await asyncio.sleep(0.06)
+
+    assert guesses.wait_seconds("10.0.0.1") == 0

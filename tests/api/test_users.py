@@ -3,6 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from app.api.record_answers import PersonAnswer
 from app.storage.overview import row_counts
 from app.storage.stores import Stores
 from app.storage.users import user_by_id
@@ -47,3 +48,24 @@ async def test_an_erased_person_is_found_nowhere(
     assert "p0" in [item["post_id"] for item in page["items"]]
     again = (await admin.delete("/users/u1")).json()["deleted"]
     assert {table for table, deleted in again.items() if deleted} <= {"cache_entries"}  # asking for a page made one
+
+
+async def test_a_person_gets_everything_that_is_kept_of_him_and_nothing_of_others(
+    client: httpx.AsyncClient, ops: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await ops.post("/posts", json={"posts": [{"post_id": "p1", "title": "t"}]})
+    for user_id in ("u1", "u2"):
+        await client.put(f"/users/{user_id}", json={"attributes": {"age": 24}})
+        like = {"kind": "like", "at": 1772337601}
+        shown = {"user_id": user_id, "post_id": "p1", "shown_at": 1772337600, "behaviours": [like]}
+        events = [{**shown, "exposure_id": f"{user_id}-{number}"} for number in range(300)]
+        await client.post("/exposures", json={"exposures": [*events, {"user_id": user_id, "post_id": "p404"}]})
+
+    answer = await admin.get("/users/u1/export")
+
+    document = PersonAnswer.model_validate(answer.json())
+    counts = [len(getattr(document, part)) for part in ("user", "traits", "exposures", "behaviours", "dead_letters")]
+    assert counts == [1, 1, 300, 300, 1]
+    assert "u2" not in answer.text
+    assert (await admin.get("/users/nobody/export")).status_code == 404
+    assert (await admin.get("/audit?limit=1")).json()["entries"][0]["verb"] == "GET /users/{user_id}/export"

@@ -76,7 +76,7 @@ async def test_all_posts_are_candidates_after_a_reindex(serving):
 
     assert set(view.columns.post_ids) == {post.post_id for post in WORLD.posts}
     assert view.alive.all()
-    assert np.allclose(np.linalg.norm(view.vectors, axis=1), 1, atol=1e-5)
+    assert np.allclose(np.linalg.norm(view.vectors.base, axis=1), 1, atol=1e-5)
 
 
 async def test_a_new_post_becomes_a_candidate_without_a_reindex(serving, stores):

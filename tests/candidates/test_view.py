@@ -32,7 +32,7 @@ def serving_score(view: CandidateView, references: np.ndarray, log_weights: np.n
                 for reference, weight in zip(references, log_weights, strict=True)
             )
         )
-        for candidate in view.vectors.astype(np.float64)
+        for candidate in view.vectors.base.astype(np.float64)
     ]
     return np.asarray(scores) + view.quality
 
@@ -66,7 +66,7 @@ def test_no_reference_or_no_passing_post_matches_nothing(view):
     nothing = np.zeros((0, 8), np.float32)
 
     assert len(view.match(nothing, np.zeros(0, np.float32), np.ones(30, bool), count=5).rows) == 0
-    assert len(view.match(view.vectors[:2], np.zeros(2, np.float32), np.zeros(30, bool), count=5).rows) == 0
+    assert len(view.match(view.vectors.base[:2], np.zeros(2, np.float32), np.zeros(30, bool), count=5).rows) == 0
 
 
 def test_a_filter_on_a_large_catalogue_still_fills_the_page(tmp_path):
@@ -90,7 +90,7 @@ def test_a_new_post_is_a_candidate_and_a_dropped_one_is_not(tmp_path):
     assert view.columns.post_ids[view.row_of["new"]] == "new"
     assert view.alive[view.row_of["new"]]
     assert not view.alive[view.row_of["p3"]]
-    rows = view.match(view.vectors[:1], np.zeros(1, np.float32), np.ones(31, bool), count=31).rows
+    rows = view.match(view.vectors.base[:1], np.zeros(1, np.float32), np.ones(31, bool), count=31).rows
     assert set(rows.tolist()) == set(range(31)) - {3}
 
 

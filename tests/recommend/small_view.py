@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import torch
 
-from app.candidates.columns import PostColumns
+from app.candidates.columns import PostColumns, latest_first
 from app.candidates.index import build_lists
+from app.candidates.post_rows import PostRows
+from app.candidates.vectors import Vectors
 from app.candidates.view import CandidateView
 from app.domain import Post
 from app.samples.history import HistoryLimits
@@ -43,15 +45,15 @@ def small_view(
     return CandidateView(
         generation="g1",
         columns=columns,
-        vectors=vectors,
+        vectors=Vectors.of(vectors),
         quality=np.zeros(posts, np.float32),
         alive=np.ones(posts, bool),
-        row_of={one: row for row, one in enumerate(columns.post_ids)},
+        row_of=PostRows.of(columns.post_ids),
+        latest_first=latest_first(columns.published_at),
         popular=[post_id(number) for number in range(min(popular, posts))],
         network=Cascade(SIZES).eval(),
         history_limits=HistoryLimits(),
         index=build_lists(vectors, np.zeros(posts, np.float32))[1],
-        indexed=posts,
     )
 
 

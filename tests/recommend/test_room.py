@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.candidates.vectors import Vectors
 from app.recommend.room import COPY_BITS, LIKELY_COPY_BITS, Room
 from tests.recommend.small_view import small_view
 
@@ -15,9 +16,9 @@ PRINT = 0b1010_1100_0111 << 20
 def room_with(other_bits: int, *, alike: bool) -> tuple[Room, bool]:
     """A room with post 0 in it, and whether post 1 may join, whose print differs in some bits."""
     view = small_view(prints={0: PRINT, 1: PRINT ^ ((1 << other_bits) - 1)})
-    vectors = view.vectors.copy()
+    vectors = view.vectors.base.copy()
     vectors[1] = vectors[0] if alike else -vectors[0]
-    room = Room(replace(view, vectors=vectors))
+    room = Room(replace(view, vectors=Vectors.of(vectors)))
     assert room.takes(0)
     return room, room.takes(1)
 
