@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("user", metavar="USER")
     recommend.add_argument("-k", type=int, default=20, metavar="N", help="how many posts (20)")
     _keys_command(commands_of)
+    for name, run, about in (
+        ("backup", upkeep.backup, "write all of this installation into a folder, while it runs"),
+        ("restore", upkeep.restore_backup, "make an empty installation the one that was backed up"),
+    ):
+        _command(commands_of, name, run, help=about).add_argument("folder", type=Path, metavar="DIR")
     _letters_command(commands_of)
     _users_command(commands_of)
     _command(commands_of, "status", commands.status, help="what serves, what is in the stores, what runs")

