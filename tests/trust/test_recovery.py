@@ -1,0 +1,201 @@
+"""Row 30: backup and restore, migrations on a filled database, and what the service is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from pydantic import SecretStr
+
+from app.candidates.reindex import run_reindex
+from app.candidates.serving import ServingCandidates
+from app.domain import Role
+from app.errors import BadArtefact, BadInput
+from app.recommend.recommend import recommend
+from app.recommend.request import RecommendRequest
+from app.settings import Settings
+from app.storage.backup import back_up, restore
+from app.storage.embedded import Addresses
+from app.storage.keys import create_key, find_key, sha256_of
+from app.storage.migrate import alembic_config, migrate
+from app.storage.postgres import sync_engine, sync_transaction
+from app.storage.stores import Stores, open_stores
+from scripts.sbom import document
+from tests.candidates.worlds import fill
+from tests.storage.test_migrate import objects
+from tests.toy_world import ToyWorld
+from tests.trust.attacked import ROOT
+from tests.trust.figures import Row
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+FIRST = "0001"
+INSTALLERS = {"pip", "setuptools", "wheel", "uv"}  # they come with the environment
+
+
+@pytest.fixture
+def settings(settings: Settings, small_plan: Path) -> Settings:
+    return settings.model_copy(update={"plan": small_plan})
+
+
+@pytest.fixture
+def empty_database_url(addresses: Addresses, server: psycopg.Connection) -> Iterator[str]:
+    server.execute("CREATE DATABASE restored")
+    yield addresses.database_url.rsplit("/", 1)[0] + "/restored"
+    server.execute("DROP DATABASE restored WITH (FORCE)")
+
+
+async def answers(stores: Stores, users: int) -> list[tuple[str, tuple[tuple[str, float], ...]]]:
+    """The first ten posts of each user, with their scores, and the generation."""
+    serving = ServingCandidates(stores)
+    await serving.refresh()
+    found = []
+    for number in range(users):
+        answer = await recommend(stores, serving.view(), RecommendRequest(f"u{number}", k=10), moment=NOW)
+        found.append((answer.generation, tuple((post.post_id, post.score) for post in answer.posts)))
+    return found
+
+
+@pytest.mark.trust(30)
+@pytest.mark.anyio
+async def test_what_is_restored_answers_as_before(
+    stores: Stores, settings: Settings, empty_database_url: str, tmp_path: Path, row: Row
+) -> None:
+    await fill(stores, ToyWorld(users_count=20, showings_each=15))
+    await run_reindex(stores, requested_by="test")
+    key = await create_key(stores.database, role=Role.OPS, name="kept")
+    before = await answers(stores, 20)
+    elsewhere = settings.model_copy(
+        update={"home": tmp_path / "restored", "database_url": SecretStr(empty_database_url)}
+    )
+
+    began = time.monotonic()
+    made = await asyncio.to_thread(back_up, settings, tmp_path / "backup")
+    backed_up = time.monotonic()
+    await asyncio.to_thread(restore, elsewhere, tmp_path / "backup")
+    restored = time.monotonic()
+    async with stores.cache.use() as redis:
+        await redis.flushdb()
+    async with open_stores(elsewhere) as other:
+        after = await answers(other, 20)
+        kept = await find_key(other.database, sha256_of(key.secret))
+        same_hashes = other.erased.hash_of("u1") == stores.erased.hash_of("u1")
+
+    row.done = f"{made.pictures} pictures, {len(made.generations)} generation and 300 showings backed up and restored"
+    row.none(answers_that_differ=sum(one != other for one, other in zip(before, after, strict=True)))
+    row.saw("backup", backed_up - began, "s")
+    row.saw("restore", restored - backed_up, "s")
+    assert kept == key.key
+    assert same_hashes
+    with pytest.raises(BadInput, match="holds data already"):
+        await asyncio.to_thread(restore, elsewhere, tmp_path / "backup")
+    dump = tmp_path / "backup" / "database.dump"
+    dump.write_bytes(dump.read_bytes()[:-1] + b"?")
+    with pytest.raises(BadArtefact, match="damaged"):
+        await asyncio.to_thread(restore, elsewhere, tmp_path / "backup")
+
+
+def move(database_url: str, go: Callable[..., None], revision: str) -> None:
+    engine = sync_engine(database_url)
+    with sync_transaction(engine) as connection:
+        go(alembic_config(connection), revision)
+    engine.dispose()
+
+
+def rows_of_the_first_schema(connection: psycopg.Connection) -> list[object]:
+    tables = ("posts", "users", "exposures", "behaviours")
+    first = "post_id", "user_id", "exposure_id, user_id, post_id, shown_at", "behaviour_id, kind, at"
+    return [
+        connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+        for table, columns in zip(tables, first, strict=True)
+    ]
+
+
+@pytest.mark.trust(30)
+def test_migrations_keep_what_is_there_while_the_version_before_goes_on(
+    database_url: str, row: Row, at_full: Callable[[int, int], int]
+) -> None:
+    events = at_full(3_000, 200_000)
+    newest = objects(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO posts (post_id, title) SELECT 'p' || n, 't' FROM generate_series(1, 100) n")
+        connection.execute("INSERT INTO users (user_id) SELECT 'u' || n FROM generate_series(1, 100) n")
+        connection.execute(
+            "INSERT INTO exposures (exposure_id, user_id, post_id, shown_at)"
+            " SELECT 'e' || n, 'u' || n %% 100, 'p' || n %% 100, now() FROM generate_series(1, %s) n",
+            [events],
+        )
+        connection.execute(
+            "INSERT INTO behaviours (behaviour_id, user_id, post_id, kind, at)"
+            " SELECT 'b' || n, 'u' || n %% 100, 'p' || n %% 100, 'like', now() FROM generate_series(1, %s) n",
+            [events],
+        )
+        before = rows_of_the_first_schema(connection)
+    move(database_url, command.downgrade, FIRST)
+
+    over, waits, failures = threading.Event(), [0.0], []
+
+    def write_as_before() -> None:
+        """What the first version does with every batch."""
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            while not over.is_set():
+                began = time.monotonic()
+                try:
+                    connection.execute(
+                        "INSERT INTO exposures (exposure_id, user_id, post_id, shown_at)"
+                        " VALUES (gen_random_uuid()::text, 'w', 'p1', now())"
+                    )
+                    connection.execute("INSERT INTO users (user_id) VALUES ('w') ON CONFLICT DO NOTHING")
+                    connection.execute("SELECT user_id, attributes FROM users WHERE user_id = 'u1'")
+                except psycopg.Error as failure:
+                    failures.append(str(failure))
+                waits.append(time.monotonic() - began)
+
+    writer = threading.Thread(target=write_as_before)
+    writer.start()
+    migrate(database_url)
+    over.set()
+    writer.join()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM exposures WHERE user_id = 'w'")
+        connection.execute("DELETE FROM users WHERE user_id = 'w'")
+        after = rows_of_the_first_schema(connection)
+
+    row.done = f"{events} showings and behaviours taken down to the first schema and up again while it is written to"
+    row.none(
+        tables_that_differ=sum(one != other for one, other in zip(before, after, strict=True)),
+        schema_differs=int(objects(database_url) != newest),
+        statements_of_the_version_before_that_failed=len(failures),
+    )
+    row.saw("statements meanwhile", len(waits) - 1)
+    row.at_most(2, "longest wait of one", max(waits), "s")
+
+
+@pytest.mark.trust(30)
+def test_every_package_is_pinned_by_its_hash_and_no_secret_lies_in_the_tree(row: Row) -> None:
+    unhashed = []
+    packages = 0
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        for block in re.split(r"\n(?=\S)", lock.read_text().strip()):
+            packages += 1
+            if "--hash=sha256:" not in block:
+                unhashed.append(f"{lock.name}: {block[:50]}")
+    private = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36}")
+    files = [
+        file
+        for folder in ("app", "models", "demo", "scripts", "migrations", "tests", "docs", "requirements")
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and file.suffix in {".py", ".md", ".toml", ".html", ".js", ".in", ".txt", ".ini", ".sh"}
+    ]
+    secrets = [file.name for file in files if private.search(file.read_text(errors="replace"))]
+
+    loose = [one["name"] for one in document()["components"] if not one["hashes"] and one["name"] not in INSTALLERS]
+    row.none(packages_without_a_hash=len(unhashed), private_keys_in_the_tree=len(secrets), in_no_lock=len(loose))
+    row.saw("packages pinned by hash", packages)
