@@ -73,7 +73,8 @@ def create_app(stores: Stores) -> FastAPI:
     app = FastAPI(title="Tuwen", version=VERSION, openapi_url=None, redirect_slashes=False, lifespan=_lifespan)
     metrics = Metrics()
     candidates = ServingCandidates(stores)
-    setattr(app.state, STATE, api_state(stores, candidates, metrics))
+    state = api_state(stores, candidates, metrics)
+    setattr(app.state, STATE, state)
     setattr(app.state, KEYS, KeyRing(stores))
     setattr(app.state, LANES, lanes(metrics))
     setattr(app.state, PARTS, page_parts(stores, candidates))
@@ -86,7 +87,7 @@ def create_app(stores: Stores) -> FastAPI:
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_middleware(BodyLimit, max_bytes=stores.settings.request_max_bytes)
-    app.add_middleware(RequestEnvelope, metrics=metrics)
+    app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping)
     return app
 
 
@@ -130,8 +131,10 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with open_stores(settings) as stores:
         announce(await bootstrap_keys(stores))
+        app = create_app(stores)
+        state: ApiState = getattr(app.state, STATE)
         config = uvicorn.Config(
-            create_app(stores),
+            app,
             http=WireProtocol,
             log_config=None,
             access_log=False,
@@ -141,18 +144,34 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         print(f"Tuwen listens on http://{_authority(settings)}", flush=True)
-        await Server(config).serve(sockets=[listener])
+        await Server(config, state.stopping, drain_seconds=settings.drain_seconds).serve(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """Ends by returning: uvicorn's own way is to raise the signal again, which would leave the stores running."""
+    """Ends by returning: uvicorn's own way is to raise the signal again, which would leave the stores running.
+
+    SIGTERM first says that it is not ready any longer, and still answers for a while; Ctrl-C, or a second signal, ends
+    it at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, *, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self._drain_seconds = drain_seconds
+
+    def _stop(self, number: int) -> None:
+        if number == signal.SIGINT or self._stopping.is_set():
+            self.handle_exit(number, None)
+            return
+        self._stopping.set()
+        asyncio.get_running_loop().call_later(self._drain_seconds, self.handle_exit, number, None)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Let signals end the service while the block runs."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._stop, number)
         try:
             yield
         finally:

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     audit_days: int = Field(365, ge=1, description="how long an entry of the audit is kept")
     retention_days: int | None = Field(None, ge=1, description="events older than that are deleted; none: never")
     database_timeout_seconds: float = Field(5, gt=0, description="longest wait for one database statement of the API")
+    recommend_patience_seconds: float = Field(
+        0.25, gt=0, description="longest wait of a recommendation for PostgreSQL before it goes on without"
+    )
+    drain_seconds: float = Field(1, ge=0, description="how long a stopped API still takes requests, not being ready")
     redis_timeout_seconds: float = Field(0.1, gt=0, description="longest wait for one Redis command")
 
     @property

@@ -95,6 +95,8 @@ def settings(tmp_path, database_url: str, redis_url: str) -> Settings:
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
         redis_timeout_seconds=2,  # a loaded test machine is not a broken Valkey
+        recommend_patience_seconds=1.5,
+        drain_seconds=0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from app.storage.flights import Flights
+from app.storage.flights import Breaker, Flights
 from app.storage.postgres import ping
 from app.storage.standing import Standing, read_standing
 from app.storage.stores import Stores
@@ -17,12 +17,8 @@ class StoreChecks:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._flights: Flights[float] = Flights(
-            patience_seconds=PATIENCE_SECONDS, probe_patience_seconds=PATIENCE_SECONDS, pause_seconds=0.0
-        )
-        self._standings: Flights[Standing] = Flights(
-            patience_seconds=PATIENCE_SECONDS, probe_patience_seconds=PATIENCE_SECONDS, pause_seconds=0.0
-        )
+        self._flights: Flights[float] = Flights(Breaker(pause_seconds=0), patience_seconds=PATIENCE_SECONDS)
+        self._standings: Flights[Standing] = Flights(Breaker(pause_seconds=0), patience_seconds=PATIENCE_SECONDS)
 
     async def database(self) -> float:
         """Seconds that PostgreSQL took. Raises Unavailable."""

@@ -23,6 +23,7 @@ from app.storage.overview import row_counts
 
 RETRY_AFTER_SECONDS = 5
 NO_GENERATION = "there is no generation yet: send posts, then POST /reindex; it is ready as soon as that is done"
+STOPPING = "this process is being stopped: ask another one"
 PACKAGES = ("tuwen", "fastapi", "uvicorn", "pydantic", "sqlalchemy", "torch", "faiss-cpu", "numpy")
 
 router = APIRouter(route_class=GuardedRoute, tags=["health"])
@@ -37,6 +38,8 @@ async def get_live() -> Response:
 @router.get("/health/ready", dependencies=[OPEN], response_model=ReadyAnswer)
 async def get_ready(state: State) -> Response:
     """Whether recommendations can be given: 503 says what is missing; `degraded` still answers, without a store."""
+    if state.stopping.is_set():
+        return problem(NOT_READY, STOPPING, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, missing=["process"])
     if state.candidates.generation is None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return problem(NOT_READY, NO_GENERATION, headers=headers, missing=["generation"])

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from app.api.guesses import Guesses
 from app.domain import Role
 from app.errors import NotAllowed, TooMany, Unauthenticated, Unavailable
-from app.storage.flights import Flights
+from app.storage.flights import Flights, breaker_of
 from app.storage.keys import ApiKey, find_key, list_keys, sha256_of
 from app.storage.stores import Stores
 
@@ -72,7 +72,7 @@ class KeyRing:
         self._guesses = guesses or Guesses()
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
         self._flights: Flights[ApiKey | None] = Flights(
-            patience_seconds=1.0, probe_patience_seconds=0.25, pause_seconds=1.0
+            breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds
         )
 
     async def load(self) -> None:

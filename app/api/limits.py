@@ -26,9 +26,10 @@ QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a momen
 class RequestEnvelope:
     """Outermost: gives the request its id, counts and times it, and answers errors that nobody foresaw."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, stopping: asyncio.Event | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._stopping = stopping or asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -44,6 +45,8 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._stopping.is_set():  # the next request of this connection would come too late
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
                 given = message.get("headers", ())
                 own = [] if any(name.lower() == b"x-content-type-options" for name, _ in given) else [NO_SNIFFING]
                 message["headers"] = [*given, *own, (b"x-request-id", request_id.encode())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -17,13 +18,12 @@ from app.candidates.generation import GenerationFolder
 from app.candidates.serving import ServingCandidates
 from app.errors import Unavailable
 from app.metrics import Metrics
-from app.storage.flights import Flights
+from app.storage.flights import Flights, breaker_of
 from app.storage.stores import Stores
 from app.storage.user_state import LoadedUser
 
 STATE = "api"  # in the state of the application
 SERVING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "writing", "pictures"
-FRESHENING_SECONDS = 0.5  # how long a request waits for changes of the catalogue
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,14 @@ class ApiState:
     metrics: Metrics
     checks: StoreChecks
     freshening: Flights[None]
+    stopping: asyncio.Event  # set: it answers, and wants no more requests
     started_at: float  # monotonic seconds
 
     async def freshen(self, user: LoadedUser) -> bool:
         """See changes of the catalogue that are older than this request; false when they could not be read in time."""
         version = user.posts_version
+        if not self.candidates.is_behind(version):
+            return True
         try:
             await self.freshening.join(version, lambda: self.candidates.refresh_if(version))
         except Unavailable:
@@ -62,9 +65,8 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         children=ReindexChildren(stores, metrics),
         metrics=metrics,
         checks=StoreChecks(stores),
-        freshening=Flights(
-            patience_seconds=FRESHENING_SECONDS, probe_patience_seconds=FRESHENING_SECONDS / 2, pause_seconds=1.0
-        ),
+        freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
+        stopping=asyncio.Event(),
         started_at=time.monotonic(),
     )
 

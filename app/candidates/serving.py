@@ -70,9 +70,13 @@ class ServingCandidates:
             await self._encode_waiting()
             await asyncio.sleep(0 if self._waiting else POLL_SECONDS)
 
+    def is_behind(self, version: int | None) -> bool:
+        """Whether the catalogue's version, read with a request, is not the one last seen."""
+        return version is not None and version != self._version
+
     async def refresh_if(self, version: int | None) -> None:
         """Refresh when the catalogue's version, read with the request, is not the one last seen."""
-        if version is not None and version != self._version:
+        if self.is_behind(version):
             await self.refresh()
             self._version = version
 

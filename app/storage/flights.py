@@ -6,64 +6,108 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from app.errors import Unavailable
 
 Loaded = TypeVar("Loaded")
+PAUSE_SECONDS = 1.0  # between two tries of a source that has failed
+
+
+class Breaker:
+    """Whether a source answers, as all flights to it know together: a silent one is found out once, by one wait."""
+
+    def __init__(self, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        self._pause_seconds = pause_seconds
+        self._is_failing = False
+        self._closed_until = 0.0  # monotonic seconds
+        self._answered_at = 0.0  # monotonic seconds
+        self._failure: asyncio.Future[None] | None = None
+
+    def admit(self) -> bool:
+        """True for an ordinary caller, false for the one who tries whether it answers again. Raises Unavailable."""
+        if not self._is_failing:
+            return True
+        if time.monotonic() < self._closed_until:
+            raise _silent("a moment ago")
+        self._closed_until = time.monotonic() + self._pause_seconds
+        return False
+
+    def next_failure(self) -> asyncio.Future[None]:
+        """Done when the source is next found out to fail."""
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+        return self._failure
+
+    def answered(self) -> None:
+        """It has answered."""
+        self._is_failing, self._answered_at = False, time.monotonic()
+
+    def was_silent_since(self, moment: float) -> bool:
+        """Whether nothing has come from it since (monotonic): else a single load is slow, not the source."""
+        return self._answered_at < moment
+
+    def fail(self) -> None:
+        """Let nobody try for a moment, and let go whoever waits."""
+        self._is_failing = True
+        self._closed_until = time.monotonic() + self._pause_seconds
+        if self._failure is not None:
+            self._failure.set_result(None)
+            self._failure = None
+
+
+_breakers: WeakKeyDictionary[object, Breaker] = WeakKeyDictionary()
+
+
+def breaker_of(source: object) -> Breaker:
+    """The one breaker of this source in this process."""
+    return _breakers.setdefault(source, Breaker())
 
 
 class Flights(Generic[Loaded]):
-    """One per source and process.
+    """One per sort of load and process.
 
     A load that outlasts its callers goes on: cancelling a statement waits for the server, and that may be frozen.
     """
 
-    def __init__(self, *, patience_seconds: float, probe_patience_seconds: float, pause_seconds: float) -> None:
+    def __init__(self, breaker: Breaker, *, patience_seconds: float) -> None:
+        self._breaker = breaker
         self._patience_seconds = patience_seconds
-        self._probe_patience_seconds = probe_patience_seconds
-        self._pause_seconds = pause_seconds
         self._under_way: dict[Hashable, asyncio.Task[Loaded]] = {}
-        self._failing = False
-        self._closed_until = 0.0  # monotonic seconds
 
     async def join(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> Loaded:
         """What `load` gives, shared with whoever asks for the same key meanwhile.
 
-        Raises Unavailable when the load does, when it takes too long, and for a moment after either; then a single
-        caller at a time tries again.
+        Raises Unavailable when the load does, when it takes too long, and for a moment after the source was found to
+        fail; then a single caller at a time tries again, with half of the patience.
         """
-        patience_seconds = self._admit()
+        patience_seconds = self._patience_seconds if self._breaker.admit() else self._patience_seconds / 2
+        began = time.monotonic()
         task = self._under_way.get(key)
         if task is None:
             task = self._under_way[key] = asyncio.create_task(load())
             task.add_done_callback(lambda done: self._land(key, done))
-        done, _ = await asyncio.wait({task}, timeout=patience_seconds)
-        if not done:
-            self._fail()
-            raise Unavailable("the database did not answer in time", store="database")
+        failure = self._breaker.next_failure()
+        awaited: set[asyncio.Future[Any]] = {task, failure}
+        await asyncio.wait(awaited, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            if not failure.done() and self._breaker.was_silent_since(began):
+                self._breaker.fail()
+            raise _silent("in time")
         try:
             loaded = task.result()
         except Unavailable:
-            self._fail()
+            self._breaker.fail()
             raise
-        self._failing = False
+        self._breaker.answered()
         return loaded
-
-    def _admit(self) -> float:
-        """How long this caller may wait."""
-        if not self._failing:
-            return self._patience_seconds
-        if time.monotonic() < self._closed_until:
-            raise Unavailable("the database did not answer a moment ago", store="database")
-        self._closed_until = time.monotonic() + self._pause_seconds
-        return self._probe_patience_seconds
-
-    def _fail(self) -> None:
-        self._failing = True
-        self._closed_until = time.monotonic() + self._pause_seconds
 
     def _land(self, key: Hashable, task: asyncio.Task[Loaded]) -> None:
         if self._under_way.get(key) is task:
             del self._under_way[key]
         if not task.cancelled():
             task.exception()  # seen here too: its callers may have gone
+
+
+def _silent(when: str) -> Unavailable:
+    return Unavailable(f"the database did not answer {when}", store="database")

@@ -17,11 +17,12 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import ShownPost
 from app.errors import Unavailable
 from app.storage.cache import Cache
-from app.storage.flights import Flights
+from app.storage.flights import Flights, breaker_of
 from app.storage.peers import Peer, find_peers, read_peers
 from app.storage.postgres import transaction
 from app.storage.reservations import NOTHING_RESERVED, Reservations, reserved_key
@@ -35,9 +36,6 @@ PEERS_FRESH_SECONDS = 600  # peers change slowly
 KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
 VERSION_SECONDS = 2 * KEPT_SECONDS
 VERSION_BYTES = 8
-PATIENCE_SECONDS = 1.0  # with PostgreSQL; a frozen one never answers
-PROBE_PATIENCE_SECONDS = 0.25  # once it has failed
-PAUSE_SECONDS = 1.0  # between two tries of a PostgreSQL that has failed
 ERASED_AT_ONCE = 1000
 OWED_AT_MOST = 100_000
 
@@ -95,7 +93,7 @@ class _Cached:
 
 
 # Per process and cache: the loads under way, and users whose new version could not be written.
-_flights: WeakKeyDictionary[Cache, Flights[tuple[UserLog, CachedPeers]]] = WeakKeyDictionary()
+_flights: WeakKeyDictionary[AsyncEngine, Flights[tuple[UserLog, CachedPeers]]] = WeakKeyDictionary()
 _owed: WeakKeyDictionary[Cache, set[str]] = WeakKeyDictionary()
 
 
@@ -110,7 +108,7 @@ async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
     peers = cached.current_peers(log)
     if log is None or peers is None:
         try:
-            log, peers = await _flights_of(stores.cache).join(
+            log, peers = await _flights_of(stores).join(
                 (user_id, cached.version), lambda: _load(stores, user_id, cached)
             )
         except Unavailable:
@@ -177,14 +175,11 @@ async def _erase_own(cache: Cache, user_id: str) -> int:
         return int(await redis.unlink(*own))
 
 
-def _flights_of(cache: Cache) -> Flights[tuple[UserLog, CachedPeers]]:
-    flights = _flights.get(cache)
+def _flights_of(stores: Stores) -> Flights[tuple[UserLog, CachedPeers]]:
+    flights = _flights.get(stores.database)
     if flights is None:
-        flights = _flights[cache] = Flights(
-            patience_seconds=PATIENCE_SECONDS,
-            probe_patience_seconds=PROBE_PATIENCE_SECONDS,
-            pause_seconds=PAUSE_SECONDS,
-        )
+        patience_seconds = stores.settings.recommend_patience_seconds
+        flights = _flights[stores.database] = Flights(breaker_of(stores.database), patience_seconds=patience_seconds)
     return flights
 
 

@@ -12,7 +12,7 @@ import redis as sync_redis
 
 from app.domain import Act, BehaviourKind, ReferenceKind
 from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
-from app.storage.flights import Flights
+from app.storage.flights import Breaker, Flights
 from app.storage.postgres import async_engine
 from app.storage.stores import Stores
 from app.storage.user_state import erase_cached_user, forget_peers, forget_users, load_user_state
@@ -250,7 +250,7 @@ async def test_a_frozen_database_costs_a_moment_not_the_answer(stores, log):
 
 
 async def test_equal_loads_happen_once():
-    flights: Flights[int] = Flights(patience_seconds=5, probe_patience_seconds=5, pause_seconds=1)
+    flights: Flights[int] = Flights(Breaker(), patience_seconds=5)
     loads = 0
 
     async def load() -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 LOST = 0  # the status of a request without an answer
+REFUSED = -1  # and of one for which no connection could be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Client:
                 connection = self._take() or Connection(*await asyncio.open_connection(*self._at))
                 status, head, body = await connection.ask(request)
         except (OSError, EOFError, TimeoutError):
+            status = REFUSED if connection is None else LOST
             if connection is not None:
                 connection.writer.close()
         else:

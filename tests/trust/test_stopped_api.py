@@ -1,0 +1,83 @@
+"""Rows 1 and 20: the API is killed while events come in, and stopped while it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.trust.figures import Row
+from tests.trust.load import REFUSED, Answer, Client, percentile_ms
+from tests.trust.test_store_faults import page_for, send_events
+from tests.trust.world import Broken, broken_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+EXIT_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+    with broken_world(tmp_path_factory.mktemp("stopped")) as world:
+        yield world
+
+
+@pytest.mark.trust(1)
+async def test_no_acknowledged_event_is_lost_with_the_api(world: Broken, row: Row, at_full):
+    acknowledged: set[str] = set()
+    sent: set[str] = set()
+    kills, chance, ready = at_full(1, 20), random.Random(1), []
+    for kill in range(kills):
+        client = world.client()
+        sending = asyncio.create_task(send_events(client, f"sent-{kill}", seconds=1.0, sent=sent))
+        await asyncio.sleep(chance.uniform(0.2, 0.9))
+        world.api.kill()
+        acknowledged |= await sending
+        client.close()
+        ready.append(await asyncio.to_thread(world.api.start))
+    stored = world.event_ids()
+
+    row.done = f"{kills} kill -9 of the API at random moments while events came in"
+    row.saw("acknowledged", len(acknowledged))
+    row.none(lost=len(acknowledged - set(stored)), duplicated=len(stored) - len(set(stored)))
+    row.none(phantom=len(set(stored) - sent))
+    row.saw("ready again after at most", max(ready), "s")
+    assert acknowledged
+
+
+@pytest.mark.trust(20)
+async def test_a_stop_loses_no_request_under_way(world: Broken, row: Row, at_full):
+    stops, per_second = at_full(1, 20), at_full(8, 50)
+    lost, ready_was_first, seconds, good = 0, 0, [], []
+    for _ in range(stops):
+        client, observer = world.client(), world.client()
+        loading = asyncio.create_task(client.for_seconds(5.0, per_second, partial(page_for, client)))
+        looking = asyncio.create_task(_looks(observer))
+        await asyncio.sleep(1.0)
+        seconds.append(await asyncio.to_thread(world.api.stop))
+        answers, looks = await loading, await looking
+        lost += len([one for one in answers.all if one.status not in (200, 503, REFUSED)])
+        good += answers.of(200)
+        ready_was_first += 503 in [one.status for one in looks]
+        client.close()
+        observer.close()
+        await asyncio.to_thread(world.api.start)
+
+    row.done = f"{stops} SIGTERM at {per_second} requests/s on kept-alive connections"
+    row.none(lost=lost, ready_did_not_say_503_first=stops - ready_was_first)
+    row.saw("p99 of the answered", percentile_ms(good, 0.99), "ms")
+    row.at_most(at_full(60, EXIT_SECONDS), "ended within", max(seconds), "s")  # a busy CI machine tells nothing of it
+    assert good
+
+
+async def _looks(client: Client) -> list[Answer]:
+    """What /health/ready says until nobody answers any longer."""
+    looks: list[Answer] = []
+    ends_at = time.monotonic() + 30
+    while time.monotonic() < ends_at and (not looks or looks[-1].status in (200, 503)):
+        looks.append(await client.ask(client.get("/health/ready")))
+        await asyncio.sleep(0.05)
+    return looks

@@ -1,0 +1,159 @@
+"""Rows 2-6: a store is killed or frozen under load; answers go on, say what they lack, become whole by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import httpx
+import pytest
+
+from tests.trust.children import StoreChild
+from tests.trust.figures import Row
+from tests.trust.load import Answers, Client, percentile_ms
+from tests.trust.world import WORLD, Broken, broken_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+DEADLINE_MS = 300
+GOOD_PERCENT = 99.9
+BEFORE_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+    with broken_world(tmp_path_factory.mktemp("faults")) as world:
+        yield world
+
+
+def page_for(client: Client, number: int) -> bytes:
+    """Three of four requests are of known people, one is of somebody new."""
+    user = f"u{number % WORLD.users_count}" if number % 4 else f"new-{number}"
+    return client.post("/recommend", {"user_id": user, "k": 10})
+
+
+def event(client: Client, exposure_id: str) -> bytes:
+    shown = {"exposure_id": exposure_id, "user_id": "sender", "post_id": "p1", "shown_at": "2026-01-01T00:00:00Z"}
+    return client.post("/exposures", {"exposures": [shown]})
+
+
+async def under_load(world: Broken, per_second: float, seconds: float, *, broken, healed) -> tuple[Answers, float]:
+    """Break something a second after the load has begun, heal it after so many seconds; answers due meanwhile, and
+    how long it took from healing to a whole answer."""
+    client = world.client()
+    loading = asyncio.create_task(client.for_seconds(BEFORE_SECONDS + seconds, per_second, partial(page_for, client)))
+    await asyncio.sleep(BEFORE_SECONDS)
+    broken_at = time.monotonic()
+    broken()
+    await asyncio.sleep(seconds)
+    answers = (await loading).after(broken_at)
+    await asyncio.to_thread(healed)
+    recovery = await until_whole(client)
+    client.close()
+    return answers, recovery
+
+
+async def until_whole(client: Client) -> float:
+    """Seconds until an answer lacks nothing."""
+    began = time.monotonic()
+    while True:
+        answer = await client.ask(page_for(client, 0))
+        if answer.is_good and not answer.json()["degraded"]:
+            return time.monotonic() - began
+        assert time.monotonic() - began < 30, answer
+        await asyncio.sleep(0.1)
+
+
+def judge(row: Row, answers: Answers, recovery: float, *, is_full: bool) -> None:
+    """The same for every fault. On a busy machine of a CI latency says nothing: it is judged at full counts."""
+    good = answers.of(200)
+    degraded = sum(bool(one.json()["degraded"]) for one in good)
+    row.at_least(GOOD_PERCENT, "good", answers.good_percent, "%")
+    row.at_most(DEADLINE_MS if is_full else 5_000, "p99", percentile_ms(answers.all, 0.99), "ms")
+    row.saw("degraded", 100 * degraded / max(1, len(good)), "%")
+    row.at_most(10, "whole again after", recovery, "s")
+    assert degraded
+    assert all(one.json()["items"] for one in good)
+
+
+FAULTS = [
+    pytest.param("postgres", "kill", id="postgres-killed", marks=pytest.mark.trust(2)),
+    pytest.param("postgres", "freeze", id="postgres-frozen", marks=pytest.mark.trust(3)),
+    pytest.param("valkey", "kill", id="valkey-killed", marks=pytest.mark.trust(4)),
+    pytest.param("valkey", "freeze", id="valkey-frozen", marks=pytest.mark.trust(5)),
+]
+
+
+@pytest.mark.parametrize(("store", "fault"), FAULTS)
+async def test_recommendations_go_on_without_a_store(world: Broken, row: Row, at_full, store, fault):
+    child: StoreChild = getattr(world, store)
+    per_second, seconds = at_full(8, 50), at_full(2, 15)
+    heal = child.start if fault == "kill" else child.thaw
+
+    answers, recovery = await under_load(world, per_second, seconds, broken=getattr(child, fault), healed=heal)
+
+    what = "kill -9" if fault == "kill" else "SIGSTOP"
+    row.done = f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people"
+    judge(row, answers, recovery, is_full=at_full(False, True))
+
+
+@pytest.mark.trust(2)
+async def test_no_acknowledged_event_is_lost_with_postgres(world: Broken, row: Row, at_full):
+    client, acknowledged, sent = world.client(), set(), set()
+    kills = at_full(1, 20)
+    for kill in range(kills):
+        sending = asyncio.create_task(send_events(client, f"sent-pg-{kill}", seconds=1.0, sent=sent))
+        await asyncio.sleep(0.3 + 0.6 * (kill * 0.618 % 1))
+        world.postgres.kill()
+        acknowledged |= await sending
+        await asyncio.to_thread(world.postgres.start)
+    stored = world.event_ids()
+    client.close()
+
+    row.done = f"{kills} kill -9 while events came in"
+    row.saw("acknowledged", len(acknowledged))
+    row.none(lost=len(acknowledged - set(stored)), duplicated=len(stored) - len(set(stored)))
+    row.none(phantom=len({one for one in stored if one.startswith("sent-pg")} - sent))
+    assert acknowledged
+
+
+async def send_events(client: Client, name: str, *, seconds: float, sent: set[str]) -> set[str]:
+    """The ids that were acknowledged."""
+    ends_at, number, tasks = time.monotonic() + seconds, 0, []
+    while time.monotonic() < ends_at:
+        exposure_id = f"{name}-{number}"
+        sent.add(exposure_id)
+        tasks.append((exposure_id, asyncio.create_task(client.ask(event(client, exposure_id)))))
+        number += 1
+        await asyncio.sleep(0.02)
+    return {exposure_id for exposure_id, task in tasks if (await task).is_good and (await task).json()["accepted"] == 1}
+
+
+@pytest.mark.trust(6)
+async def test_without_any_store_popular_and_fresh_posts_remain(world: Broken, row: Row, at_full):
+    per_second, seconds = at_full(8, 50), at_full(2, 15)
+    looks: list[tuple[int, int, str]] = []
+
+    def broken() -> None:
+        world.valkey.kill()
+        world.postgres.kill()
+
+    def healed() -> None:
+        looks.append(health(world))
+        world.valkey.start()
+        world.postgres.start()
+
+    answers, recovery = await under_load(world, per_second, seconds, broken=broken, healed=healed)
+
+    pages = [one.json() for one in answers.of(200)]
+    reasons = {item["reason"]["kind"] for page in pages if "history" in page["degraded"] for item in page["items"]}
+    row.done = f"both killed, {seconds} s at {per_second} requests/s"
+    judge(row, answers, recovery, is_full=at_full(False, True))
+    assert reasons == {"popular", "fresh"}
+    assert looks == [(200, 200, "degraded")]
+
+
+def health(world: Broken) -> tuple[int, int, str]:
+    live, ready = (httpx.get(f"{world.api.address}/health/{name}", timeout=5) for name in ("live", "ready"))
+    return live.status_code, ready.status_code, ready.json()["status"]
