@@ -49,7 +49,7 @@ class Cascade(nn.Module):
         exposed, worth = vectors[batch.exposed][:, None], quality[batch.exposed][:, None]
         logits = self.predict(exposed, worth, fused, batch.history.mask, batch.position[:, None])
         scores, has_reference = self.match(vectors, quality, semantic, batch.history)
-        ranks = scores + self.interest(fused, batch.history.mask, batch.history.order) @ vectors.T
+        ranks = scores + self.interest(fused, batch.history.mask) @ vectors.T
         return Predictions(logits[:, 0], scores, ranks, has_reference)
 
     def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ class Cascade(nn.Module):
         """
         fused = self.fuse(semantic, history)
         probabilities = torch.sigmoid(self.predict(candidates[None], quality[None], fused, history.mask)[0])
-        return probabilities, candidates @ self.interest(fused, history.mask, history.order)[0]
+        return probabilities, candidates @ self.interest(fused, history.mask)[0]
 
     def match(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
         """Serving scores (batch, candidates) by each sample's latest references, and who has any, (batch,) bool.
