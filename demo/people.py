@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import exp
 
 from demo.catalogue import CITIES, MOODS
 from demo.titles import ANGLES
@@ -17,6 +18,7 @@ PEOPLE = 240
 FAVOURITES = 3  # topics a person is after at one time
 FAVOURITE_LASTS_DAYS = (12.0, 40.0)  # a favourite gives way to the next one after so long
 FAVOURITES_AHEAD = 24  # how far the drift is drawn ahead; then it starts over
+ACTS_BESIDE_CLICK = 4
 OF_ONE_S_KIND_SHARE = 0.6  # favourites that come from the occupation's list
 
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
@@ -71,6 +73,7 @@ class Person:
     mood_taste: tuple[float, ...]  # one per mood of the pictures
     patience: float  # chance to look at the next post of a page, given that this one was looked at
     eagerness: float  # log-odds, for every post
+    act_taste: tuple[float, ...]  # of like, share, favourite and comment: times the usual chance after a click
 
     @property
     def attributes(self) -> Mapping[str, object]:
@@ -99,7 +102,7 @@ def _favourite(occupation: str, dice: random.Random) -> Favourite:
     return Favourite(topics, lasts_days=dice.uniform(*FAVOURITE_LASTS_DAYS), phase=dice.random())
 
 
-def _person(number: int, dice: random.Random) -> Person:
+def _person(number: int, dice: random.Random, act_dice: random.Random) -> Person:
     occupation = dice.choice(list(OCCUPATIONS))
     return Person(
         user_id=f"person-{number:03d}",
@@ -113,10 +116,12 @@ def _person(number: int, dice: random.Random) -> Person:
         mood_taste=tuple(dice.gauss(0, 0.5) for _ in MOODS),
         patience=dice.uniform(0.86, 0.97),
         eagerness=dice.gauss(0, 0.3),
+        act_taste=tuple(exp(act_dice.gauss(0, 0.4)) for _ in range(ACTS_BESIDE_CLICK)),
     )
 
 
 def demo_people(seed: int) -> list[Person]:
     """All simulated people; the same seed gives the same ones."""
     dice = random.Random(f"people:{seed}")  # noqa: S311 (a simulation)
-    return [_person(number, dice) for number in range(1, PEOPLE + 1)]
+    act_dice = random.Random(f"acts:{seed}")  # noqa: S311 (a simulation)
+    return [_person(number, dice, act_dice) for number in range(1, PEOPLE + 1)]

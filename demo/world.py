@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from app.domain import BehaviourKind
 from demo.catalogue import DemoPost, demo_posts
 from demo.people import Person, demo_people
+from demo.titles import ANGLES, Angle
 from demo.topics import TOPICS
 
 Float = NDArray[np.float64]
@@ -31,10 +32,21 @@ OWN_CITY = 0.5
 # Chance of each further act after a click that pleased fully, and how long after the click it comes, in seconds.
 ACTS_AFTER_CLICK: tuple[tuple[BehaviourKind, float, float], ...] = (
     (BehaviourKind.LIKE, 0.45, 8.0),
-    (BehaviourKind.FAVOURITE, 0.22, 14.0),
     (BehaviourKind.SHARE, 0.10, 25.0),
+    (BehaviourKind.FAVOURITE, 0.22, 14.0),
     (BehaviourKind.COMMENT, 0.08, 40.0),
 )
+# What the title promises makes people do other things with a post: bargains are passed on, a date is kept for later,
+# what locals know is talked about. Times the chance, in the order of ACTS_AFTER_CLICK.
+ACTS_BY_ANGLE: dict[Angle, tuple[float, float, float, float]] = {
+    Angle.BARGAIN: (0.8, 2.6, 0.8, 0.7),
+    Angle.FAMILY: (1.1, 1.2, 1.0, 0.9),
+    Angle.DATE: (1.0, 0.5, 2.0, 0.5),
+    Angle.QUIET: (1.2, 0.4, 0.9, 0.6),
+    Angle.NEW: (0.9, 0.9, 1.3, 1.2),
+    Angle.LOCAL: (1.0, 0.6, 0.5, 2.4),
+}
+MOST_LIKELY = 0.95  # of any further act
 SECONDS_PER_LOOK = 2.0
 
 
@@ -108,6 +120,18 @@ class World:
         )
         return _sigmoid(log_odds)
 
+    def act_chances(self, person: Person, moment: datetime) -> Float:
+        """Chance of each behaviour on each post if the person looks at it, (posts, kinds) in BEHAVIOUR_KINDS order."""
+        clicks = self.click_chances(person, moment)
+        after = self._after_click(person) * (0.4 + 0.6 * clicks[:, None])
+        return np.concatenate([clicks[:, None], clicks[:, None] * np.minimum(MOST_LIKELY, after)], axis=1)
+
+    def _after_click(self, person: Person) -> Float:
+        """Chance of each further act after a click that pleased fully, (posts, acts)."""
+        usual = np.array([chance for _, chance, _ in ACTS_AFTER_CLICK])
+        by_angle = np.array([ACTS_BY_ANGLE[angle] for angle in ANGLES])
+        return np.asarray(usual * by_angle[self._aspects[2]] * np.asarray(person.act_taste))
+
     def true_click_rate(self, user_id: str, post_ids: Sequence[str], moment: datetime) -> float:
         """Mean chance of a click over a list, were each of its posts looked at; NaN for an empty list."""
         if not post_ids:
@@ -117,24 +141,29 @@ class World:
 
     def visit(self, person: Person, page: Sequence[str], *, moment: datetime, dice: random.Random) -> list[Doing]:
         """What the person does on a page of post ids shown at `moment`; lower places are looked at less."""
-        chances = self.click_chances(person, moment)
+        chances = self.act_chances(person, moment)
         doings: list[Doing] = []
         for place, post_id in enumerate(page):
             if place and dice.random() > person.patience:
                 break
-            pleasure = float(chances[self.row_of[post_id]])
-            if dice.random() < pleasure:
-                doings.extend(_acts(place, pleasure, dice))
+            of_post = chances[self.row_of[post_id]]
+            if dice.random() < of_post[0]:
+                doings.extend(_acts(place, of_post[1:] / of_post[0], dice))
         return doings
 
 
-def _acts(place: int, pleasure: float, dice: random.Random) -> list[Doing]:
-    """A click, and what follows it: the more the post pleases, the more."""
+def look_chances(person: Person, places: int) -> Float:
+    """Chance that the person looks at each place of a page at all, (places,)."""
+    return np.asarray(person.patience ** np.arange(places))
+
+
+def _acts(place: int, chances: Float, dice: random.Random) -> list[Doing]:
+    """A click, and what follows it by these chances (acts,): the more the post pleases, the more."""
     clicked = SECONDS_PER_LOOK * (place + 1) + dice.uniform(0, SECONDS_PER_LOOK)
     further = [
         Doing(place, kind, clicked + dice.uniform(0.5, 1.5) * delay_seconds)
-        for kind, chance, delay_seconds in ACTS_AFTER_CLICK
-        if dice.random() < chance * (0.4 + 0.6 * pleasure)
+        for (kind, _, delay_seconds), chance in zip(ACTS_AFTER_CLICK, chances.tolist(), strict=True)
+        if dice.random() < chance
     ]
     return [Doing(place, BehaviourKind.CLICK, clicked), *further]
 
@@ -142,3 +171,19 @@ def _acts(place: int, pleasure: float, dice: random.Random) -> list[Doing]:
 def demo_world(seed: int, began_at: datetime) -> World:
     """The whole simulation of a seed."""
     return World(tuple(demo_posts(seed, began_at)), tuple(demo_people(seed)), began_at)
+
+
+def small_world(seed: int, began_at: datetime, *, topics: int, people: int) -> World:
+    """The posts of the first few topics and some people, whose favourites are among these topics."""
+    whole = demo_world(seed, began_at)
+    posts = tuple(post for post in whole.posts if post.topic < topics)
+    some = [
+        replace(
+            person,
+            favourites=tuple(
+                replace(one, topics=tuple(topic % topics for topic in one.topics)) for one in person.favourites
+            ),
+        )
+        for person in whole.people[:people]
+    ]
+    return World(posts, tuple(some), began_at)

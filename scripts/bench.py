@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from app.errors import TuwenError
+from scripts.bench_continued import measure_continued
 from scripts.bench_demo import measure_demo
 from scripts.bench_encoding import measure_encoding
 from scripts.bench_figures import Figure, machine, print_table
@@ -28,9 +29,11 @@ from scripts.bench_movielens import measure_movielens
 from scripts.bench_processes import say
 from scripts.bench_recommend import measure_recommend
 from scripts.bench_training import measure_training
+from scripts.bench_truth import measure_truth
 from scripts.bench_world import TINY, BenchWorld, Sizes, filled_home
 
-ROWS = ("import", "training", "reindex", "recommend", "demo", "movielens")
+ROWS = ("import", "training", "reindex", "recommend", "demo", "movielens", "continued", "truth")
+OF_MOVIELENS = {"movielens", "continued"}  # rows that need the data
 STOP_SECONDS = 30.0  # for servers that nobody uses any longer
 PROBLEMS = (TuwenError, subprocess.CalledProcessError, TimeoutError)
 
@@ -59,7 +62,11 @@ class Bench:
             return measure_recommend(self._world, self._sizes)
         if row == "demo":
             return measure_demo(self._folder / "demo")
+        if row == "truth":
+            return measure_truth(self._folder / "truth")
         assert self._movielens is not None
+        if row == "continued":
+            return measure_continued(self._movielens, self._folder / "continued")
         return measure_movielens(self._movielens, self._folder / "movielens")
 
 
@@ -105,12 +112,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     unknown = set(chosen.rows) - set(ROWS)
     if unknown:
         parser.error(f"unknown row {', '.join(sorted(unknown))}; known are {', '.join(ROWS)}")
-    if "movielens" in chosen.rows and chosen.movielens is None:
-        parser.error("the row movielens needs --movielens FOLDER")
+    if OF_MOVIELENS & set(chosen.rows) and chosen.movielens is None:
+        parser.error(f"{' and '.join(sorted(OF_MOVIELENS))} need --movielens FOLDER")
     if chosen.movielens is not None and not (chosen.movielens / "ratings.csv").exists():
         parser.error(f"{chosen.movielens} has no ratings.csv: give the folder with MovieLens-100k and its posters")
     if not chosen.rows:
-        chosen.rows = [row for row in ROWS if row != "movielens" or chosen.movielens]
+        chosen.rows = [row for row in ROWS if row not in OF_MOVIELENS or chosen.movielens]
     return chosen
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ class Ran:
     peak_gib: float | None
 
 
-def tuwen(settings: Settings, *arguments: str | Path) -> Ran:
-    """Run one command of the command line. Raises CalledProcessError."""
+def tuwen(settings: Settings, *arguments: str | Path, accepted: Container[int] = (0,)) -> Ran:
+    """Run one command of the command line. Raises CalledProcessError for an exit code that is not accepted."""
     command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
     say(f"tuwen {' '.join(map(str, arguments))}")
     began, peak = time.monotonic(), None
@@ -42,7 +42,7 @@ def tuwen(settings: Settings, *arguments: str | Path) -> Ran:
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
         output = run.stdout.read() if run.stdout else ""
-    if run.returncode:
+    if run.returncode not in accepted:
         raise subprocess.CalledProcessError(run.returncode, command[2:], output)
     return Ran(output, seconds, peak)
 

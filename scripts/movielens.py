@@ -51,15 +51,13 @@ def read_ratings(source: Path) -> list[Rating]:
 
 def write_import_files(source: Path, folder: Path) -> Movielens:
     """Write posts.jsonl, users.jsonl and exposures.jsonl into `folder`, the pictures linked beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    posts, users = write_posts_and_users(source, folder)
     ratings = read_ratings(source)
     moment = ratings[int(len(ratings) * (1 - LEFT_OUT))].unix_seconds
     log = [rating for rating in ratings if rating.unix_seconds < moment]
     later = [rating for rating in ratings if rating.unix_seconds >= moment]
-    _write(folder / "posts.jsonl", _posts(source, folder))
-    _write(folder / "users.jsonl", _users(source))
-    _write(folder / "exposures.jsonl", (_exposure(rating) for rating in log))
-    found = Movielens(folder / "posts.jsonl", folder / "users.jsonl", folder / "exposures.jsonl", {}, {}, {})
+    _write(folder / "exposures.jsonl", (exposure_of(rating) for rating in log))
+    found = Movielens(posts, users, folder / "exposures.jsonl", {}, {}, {})
     for rating in log:
         found.seen.setdefault(rating.user_id, set()).add(rating.post_id)
         found.likes[rating.post_id] = found.likes.get(rating.post_id, 0) + (rating.stars >= LIKED)
@@ -67,6 +65,14 @@ def write_import_files(source: Path, folder: Path) -> Movielens:
         if rating.stars >= LIKED:
             found.left_out.setdefault(rating.user_id, set()).add(rating.post_id)
     return found
+
+
+def write_posts_and_users(source: Path, folder: Path) -> tuple[Path, Path]:
+    """Write posts.jsonl with its pictures and users.jsonl; gives both."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "posts.jsonl", _posts(source, folder))
+    _write(folder / "users.jsonl", _users(source))
+    return folder / "posts.jsonl", folder / "users.jsonl"
 
 
 def _posts(source: Path, folder: Path) -> Iterator[dict[str, object]]:
@@ -90,7 +96,8 @@ def _users(source: Path) -> Iterator[dict[str, object]]:
             yield {"user_id": row["user_id"], "attributes": attributes}
 
 
-def _exposure(rating: Rating) -> dict[str, object]:
+def exposure_of(rating: Rating) -> dict[str, object]:
+    """A rating as a line of exposures.jsonl."""
     kinds = ["click", "like"] if rating.stars >= LIKED else []
     kinds += ["favourite"] if rating.stars >= FAVOURITE else []
     return {
