@@ -48,6 +48,7 @@ from app.pages.routes import router as page_routes
 from app.settings import Settings
 from app.storage.keys import NewKey, bootstrap_keys
 from app.storage.stores import Stores, open_stores
+from app.tracing import tracing
 
 VERSION = "1"  # of the API
 GRACE_SECONDS = 10  # for requests under way when the service is stopped
@@ -121,7 +122,7 @@ def serve(settings: Settings) -> int:
     """Run the API until SIGTERM or Ctrl-C. Raises Unavailable when the port or a store cannot be used."""
     write_log_lines(settings.log_level)
     use_threads(THREADS_OF_A_REQUEST)
-    with contextlib.closing(_listen(settings.host, settings.port)) as listener:
+    with contextlib.closing(_listen(settings.host, settings.port)) as listener, tracing(settings, process="api"):
         config = uvicorn.Config("", log_config=None)  # only for its choice of the event loop
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_serve(settings, listener))

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     demo: bool = Field(False, description="serve /demo, where whoever reaches the port acts as a simulated person")
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    traces_endpoint: str | None = Field(None, description="where OpenTelemetry traces are sent: http://…/v1/traces")
     threads: int = Field(2, ge=1, le=64, description="compute threads of torch and FAISS in one process")
     plan: Path | None = Field(None, description="TOML file with [training] and [network] sections for the trainer")
     trainer_interval_minutes: float = Field(30, gt=0, description="longest pause between two training cycles")

@@ -22,6 +22,7 @@ from app.storage.jobs import JobKind
 from app.storage.peers import refresh_peers
 from app.storage.postgres import SyncEngine, sync_engine
 from app.storage.stores import Stores, open_stores
+from app.tracing import span, tracing
 from app.training.cycle import end_cycle, new_exposures, run_cycle
 from app.training.fit import StepReport
 
@@ -117,9 +118,10 @@ class Duties:
     async def _train(self, new: int) -> None:
         log.info("training on %d new exposures", new)
         try:
-            trained = await train_once(
-                self.stores, self.engine, requested_by="trainer", tell=lambda _: None, progress=lambda *_: None
-            )
+            with span("train", new_exposures=new):
+                trained = await train_once(
+                    self.stores, self.engine, requested_by="trainer", tell=lambda _: None, progress=lambda *_: None
+                )
         except (BadInput, BadSettings):
             self.failed_at = time.monotonic()
             raise
@@ -132,8 +134,9 @@ class Duties:
 
     async def _reindex(self, reason: str) -> None:
         log.info("reindexing: %s", reason)
-        await run_reindex(self.stores, requested_by="trainer")
-        await refresh_peers(self.stores.database, None)
+        with span("reindex"):
+            await run_reindex(self.stores, requested_by="trainer")
+            await refresh_peers(self.stores.database, None)
         self.reindexed_at = time.monotonic()
 
 
@@ -141,6 +144,11 @@ async def run_trainer(settings: Settings) -> None:
     """Watch the log for ever; an error is told and the next look tries again."""
     load_plan(settings.plan)  # a plan that cannot work ends the process at once
     use_threads(settings.threads)
+    with tracing(settings, process="trainer"):
+        await _watch(settings)
+
+
+async def _watch(settings: Settings) -> None:
     async with open_stores(settings.for_batch_work()) as stores:
         engine = sync_engine(stores.addresses.database_url)
         try:

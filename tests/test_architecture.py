@@ -14,13 +14,14 @@ OURS = ("app", "models", "demo", "migrations", "scripts")
 SOURCES = sorted(file for folder in OURS for file in (ROOT / folder).rglob("*.py"))
 
 # A part is a folder or a module of app/, or one of the other folders. Every part may import the words that all share.
-WORDS = {"app.domain", "app.errors", "app.settings", "app.metrics"}
+WORDS = {"app.domain", "app.errors", "app.settings", "app.metrics", "app.tracing"}
 ARROWS: dict[str, set[str]] = {
     "models": set(),
     "app.domain": set(),
     "app.errors": set(),
     "app.settings": {"app.errors"},
     "app.metrics": {"app.domain"},
+    "app.tracing": {"app.settings", "app.errors"},
     "app.console": WORDS,
     "app.plan": {*WORDS, "app.samples", "models"},
     "app.storage": {*WORDS, "migrations"},
@@ -48,6 +49,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "redis": ("app/storage/",),
     "fastapi": ("app/api/", "app/pages/", "app/main.py"),
     "starlette": ("app/api/", "app/pages/", "app/main.py"),
+    "opentelemetry": ("app/tracing.py",),
     "pickle": (),
     "joblib": (),
     "dill": (),

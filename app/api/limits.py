@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import current_request_id, route_path, unexpected
 from app.metrics import Metrics
+from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
@@ -52,18 +53,24 @@ class RequestEnvelope:
                 message["headers"] = [*given, *own, (b"x-request-id", request_id.encode())]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            status = 499
-        except Exception as error:
-            if status:
-                raise  # half an answer is out: the server has to cut the connection
-            await unexpected(error, method=scope["method"], path=route_path(scope))(scope, receive, send_with_id)
-        finally:
-            route = route_path(scope)
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+        with request_span(scope["method"], _trace_headers(scope)) as traced:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                status = 499
+            except Exception as error:
+                if status:
+                    raise  # half an answer is out: the server has to cut the connection
+                await unexpected(error, method=scope["method"], path=route_path(scope))(scope, receive, send_with_id)
+            finally:
+                route = route_path(scope)
+                self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+                self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+                if traced is not None:
+                    traced.update_name(f"{scope['method']} {route}")
+                    traced.set_attributes(
+                        {"http.route": route, "http.response.status_code": status, "tuwen.request_id": request_id}
+                    )
 
 
 class BodyLimit:
@@ -158,6 +165,12 @@ async def _before(deadline: float, receive: Receive) -> Message:
             return await receive()
     except TimeoutError:
         raise HTTPException(408, "the body came too slowly", headers={"Connection": "close"}) from None
+
+
+def _trace_headers(scope: Scope) -> dict[str, str]:
+    """What says which trace the caller is in (W3C Trace Context)."""
+    wanted = (b"traceparent", b"tracestate")
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in wanted}
 
 
 def _request_id(scope: Scope) -> str:

@@ -9,6 +9,7 @@ import orjson
 
 from app.api.problems import current_request_id
 from app.errors import BadSettings
+from app.tracing import current_trace_id
 
 
 class JsonLines(logging.Formatter):
@@ -23,6 +24,9 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "request_id": current_request_id.get(),
         }
+        trace_id = current_trace_id()
+        if trace_id is not None:
+            line["trace_id"] = trace_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()

@@ -78,6 +78,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     """Give one operation its role and its problems."""
     gate = gate_of(route.dependencies)
     operation.pop(LANE_EXTRA, None)
+    operation["operationId"] = route.name  # generated clients name their functions by it
     operation[ROLE_EXTRA] = gate.role.value if gate else "open"
     operation["description"] = f"{operation.get('description', '')}\n\nRole: **{operation[ROLE_EXTRA]}**.".strip()
     for status in sorted(_statuses(route)):

@@ -23,6 +23,7 @@ from app.references.own import with_session
 from app.references.resolve import resolve_references
 from app.samples.history import history_before
 from app.storage.user_state import UserState
+from app.tracing import span
 
 POOL = 300  # best matches that are ranked and from which a varied page is chosen
 FILLERS_LOOKED_AT = 2000  # popular and fresh posts that are tried before a page stays short
@@ -69,16 +70,18 @@ def choose_posts(
         author_posts_at_most=request.author_posts_at_most,
         category_posts_at_most=request.category_posts_at_most,
     )
-    pool = match_posts(view, references, passing.mask, count=POOL)
+    with span("match", references=len(references)):
+        pool = match_posts(view, references, passing.mask, count=POOL)
     rejected = rows_of(view.row_of, state.rejected[:REJECTED_AT_MOST])
-    pool = ranked(
-        view,
-        pool,
-        weights=request.behaviour_weights,
-        influence=influence(view, request, pool.rows, rejected=rejected, moment=moment),
-        history=history,
-        moment=moment,
-    )
+    with span("rank", posts=len(pool.rows), history=len(history)):
+        pool = ranked(
+            view,
+            pool,
+            weights=request.behaviour_weights,
+            influence=influence(view, request, pool.rows, rejected=rejected, moment=moment),
+            history=history,
+            moment=moment,
+        )
     matched = _on_the_page(view, request, pool, room=room)
     filler_rows, filler_kinds = _fillers(view, passing.mask, matched, room=room, count=request.k - len(matched.rows))
     return Choice(references, matched, filler_rows, filler_kinds, passing, history, room)

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.errors import BadSettings, Unavailable
+from app.tracing import span
 
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
@@ -41,13 +42,14 @@ class Cache:
         """The client for a few commands. Raises Unavailable when the server does not answer in time."""
         if not self.available:
             raise Unavailable("Redis did not answer a moment ago", store="cache")
-        try:
-            yield self._client
-        except (RedisError, OSError, TimeoutError) as error:
-            self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
-            raise Unavailable(
-                "Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache"
-            ) from error
+        with span("redis"):
+            try:
+                yield self._client
+            except (RedisError, OSError, TimeoutError) as error:
+                self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
+                raise Unavailable(
+                    "Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache"
+                ) from error
 
     async def close(self) -> None:
         """Close the connections."""

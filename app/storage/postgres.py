@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import BadSettings, Unavailable
+from app.tracing import span
 
 SyncEngine = Engine  # the name outside storage, where SQLAlchemy is not known
 CONNECT_TIMEOUT_SECONDS = 3
@@ -64,11 +65,12 @@ def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction, committed on leaving. Raises Unavailable when the server cannot be used."""
-    try:
-        async with engine.begin() as connection:
-            yield connection
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        raise _translate(error) from error
+    with span("postgresql"):
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise _translate(error) from error
 
 
 async def ping(engine: AsyncEngine) -> None:

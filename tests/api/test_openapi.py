@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -48,6 +49,13 @@ async def test_every_call_says_what_it_does_and_who_may(app: FastAPI) -> None:
         assert len(operation["description"]) > 20, name
         assert operation["tags"], name
         assert ("security" in operation) == (operation["x-role"] != "open"), name
+
+
+async def test_every_call_has_a_short_name_of_its_own_for_generated_clients(app: FastAPI) -> None:
+    names = [operation["operationId"] for _, operation in operations(app)]
+
+    assert len(names) == len(set(names))
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+){1,3}", name)] == []
 
 
 async def test_every_problem_is_documented_as_one(app: FastAPI) -> None:
