@@ -10,6 +10,7 @@ help:
 	@echo "make trust    faults and attacks at full counts -> the table of docs/trust.md; ARGS='2 3' chooses rows"
 	@echo "make check    format, lint, types, import arrows"
 	@echo "make bench    every published figure in one table"
+	@echo "make docs     docs/ as a site, in var/site"
 	@echo "make install  only the set-up, into .venv"
 	@echo "make sbom     what is installed, as CycloneDX, into sbom.json"
 	@echo "make lock     resolve requirements/*.in anew (needs uv)"
@@ -44,7 +45,11 @@ check: install-dev
 sbom: install
 	@$(BIN)/python -m scripts.sbom $(ARGS)
 
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open var/site/index.html"
+
 lock:
 	@$(BIN)/python scripts/lock.py
 
-.PHONY: help install install-dev demo serve bench test trust check lock sbom
+.PHONY: help install install-dev demo serve bench docs test trust check lock sbom

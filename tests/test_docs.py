@@ -239,6 +239,12 @@ def test_every_file_that_is_named_exists(document):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_page_has_its_place_in_the_site():
+    places = re.findall(r": ([\w.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+
+    assert sorted(places) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
 def test_the_changelog_knows_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
