@@ -16,6 +16,7 @@ from app import commands, upkeep
 from app.console import errors
 from app.domain import Role
 from app.errors import TuwenError
+from app.evaluation.asked import PROTOCOLS
 from app.settings import Settings, load_settings
 
 Command = Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]
@@ -55,8 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _import_command(commands_of)
     export = _command(commands_of, "export", commands.export, help="write posts, users and exposures into a folder")
     export.add_argument("folder", type=Path, metavar="DIR")
-    evaluate = _command(commands_of, "evaluate", commands.evaluate, help="measure the serving generation on the log")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    _evaluate_command(commands_of)
     recommend = _command(commands_of, "recommend", commands.recommend_to, help="show what a user would get")
     recommend.add_argument("user", metavar="USER")
     recommend.add_argument("-k", type=int, default=20, metavar="N", help="how many posts (20)")
@@ -85,6 +85,25 @@ def _import_command(commands_of: argparse._SubParsersAction[argparse.ArgumentPar
     parser = _command(commands_of, "import", commands.import_, help="read JSON Lines, CSV or Parquet files")
     for kind in ("posts", "users", "exposures", "behaviours"):
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE")
+
+
+def _evaluate_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "train on the log's past, measure on what came after, beside rivals and controls; takes minutes to hours"
+    parser = _command(commands_of, "evaluate", commands.evaluate, help=about)
+    parser.add_argument("--protocol", action="append", choices=PROTOCOLS, help="only this one; may be repeated")
+    parser.add_argument("--seeds", type=_positive, default=3, metavar="N", help="trainings of each row (3)")
+    parser.add_argument(
+        "--rows", action="append", metavar="WORDS", help="only rows whose name has these words; may be repeated"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw them into this folder")
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1")
+    return number
 
 
 def _keys_command(commands_of: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -17,6 +17,10 @@ from app.console import Bar, bar, console, table
 from app.doctor import Finding, Grade, duration, examine
 from app.domain import Role
 from app.errors import BadInput, Unavailable
+from app.evaluation.asked import PROTOCOLS, Asked
+from app.evaluation.evaluate import evaluate_log
+from app.evaluation.pictures import draw_pictures
+from app.evaluation.report import tables
 from app.intake.export import export_to
 from app.intake.files import import_files
 from app.intake.report import Counts, FileProgress
@@ -34,7 +38,6 @@ from app.storage.postgres import sync_engine
 from app.storage.standing import read_standing
 from app.storage.stores import open_stores
 from app.trainer import run_trainer, train_once
-from app.training.cycle import evaluate_serving
 from app.training.fit import StepReport
 
 REJECTED = 3  # exit code of a training whose network the gate did not let serve
@@ -142,16 +145,22 @@ async def export(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def evaluate(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Measure the serving generation on the latest slice of the log."""
-    plan, _ = load_plan(settings.plan)
+    """Measure the product, its rivals and its controls on the log."""
+    plan, sizes = load_plan(settings.plan)
     use_threads(settings.threads)
+    asked = Asked(arguments.protocol or PROTOCOLS, arguments.seeds, arguments.rows or ())
     async with open_stores(settings.for_batch_work()) as stores:
-        engine = sync_engine(stores.addresses.database_url)
-        figures = await evaluate_serving(stores, engine, plan)
-        engine.dispose()
-    _print_evaluation(figures)
+        with bar("evaluating") as shown:
+            figures = await evaluate_log(
+                stores, plan, sizes, asked=asked, tell=lambda step: shown.tell(0, None, step=step)
+            )
+    for one in tables(figures):
+        table(one.title, one.columns, one.lines)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if arguments.pictures:
+        for file in draw_pictures(figures, arguments.pictures):
+            console.print(f"drawn: {file}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

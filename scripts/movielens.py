@@ -1,4 +1,6 @@
-"""A folder with MovieLens-100k and its posters -> import files; the last tenth in time is left out for measuring.
+"""A folder with MovieLens-100k and its posters -> import files; the latest part may be left out for measuring.
+
+    python -m scripts.movielens FOLDER OUT    writes all of it, for `tuwen evaluate`
 
 A rating is read as an exposure: 4 and 5 as a click and a like, 5 also as a favourite, less as an exposure without
 behaviour. There is no share or comment in it, and no true log of showings.
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +53,15 @@ def read_ratings(source: Path) -> list[Rating]:
     return sorted(ratings, key=lambda rating: rating.unix_seconds)
 
 
-def write_import_files(source: Path, folder: Path) -> Movielens:
-    """Write posts.jsonl, users.jsonl and exposures.jsonl into `folder`, the pictures linked beside them."""
+def write_import_files(source: Path, folder: Path, *, left_out: float = LEFT_OUT) -> Movielens:
+    """Write posts.jsonl, users.jsonl and exposures.jsonl into `folder`, the pictures copied beside them.
+
+    The latest `left_out` of the ratings is not in them; 0 leaves nothing out.
+    """
     posts, users = write_posts_and_users(source, folder)
     ratings = read_ratings(source)
-    moment = ratings[int(len(ratings) * (1 - LEFT_OUT))].unix_seconds
+    first_out = int(len(ratings) * (1 - left_out))
+    moment = ratings[first_out].unix_seconds if first_out < len(ratings) else math.inf
     log = [rating for rating in ratings if rating.unix_seconds < moment]
     later = [rating for rating in ratings if rating.unix_seconds >= moment]
     _write(folder / "exposures.jsonl", (exposure_of(rating) for rating in log))
@@ -113,3 +121,7 @@ def _write(file: Path, rows: Iterator[dict[str, object]]) -> None:
     with file.open("w") as out:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    write_import_files(Path(sys.argv[1]), Path(sys.argv[2]), left_out=0.0)

@@ -32,6 +32,19 @@ ARROWS: dict[str, set[str]] = {
     "app.candidates": {*WORDS, "app.plan", "app.storage", "app.samples", "models"},
     "app.references": {*WORDS, "app.storage"},
     "app.recommend": {*WORDS, "app.storage", "app.references", "app.candidates", "app.samples"},
+    # The only part that both trains and serves: it asks of the two together how good they are.
+    "app.evaluation": {
+        *WORDS,
+        "app.plan",
+        "app.storage",
+        "app.intake",
+        "app.samples",
+        "app.training",
+        "app.candidates",
+        "app.references",
+        "app.recommend",
+        "models",
+    },
     "app.api": {*WORDS, "app.storage", "app.intake", "app.recommend", "app.candidates"},
     "app.pages": {*WORDS, "app.storage", "app.intake", "app.recommend", "app.candidates"},
     "migrations": {*WORDS, "app.storage"},
@@ -41,7 +54,7 @@ WIRING = {"app.main", "app.trainer", "app.cli", "app.commands", "app.upkeep", "d
 
 # Package -> the only places that may import it.
 FENCES: dict[str, tuple[str, ...]] = {
-    "torch": ("models/", "app/training/", "app/samples/", "app/candidates/", "scripts/"),
+    "torch": ("models/", "app/training/", "app/samples/", "app/candidates/", "app/evaluation/", "scripts/"),
     "faiss": ("app/candidates/index.py", "scripts/"),
     "sqlalchemy": ("app/storage/", "migrations/"),
     "psycopg": ("app/storage/",),

@@ -52,6 +52,14 @@ class TokenCache:
                     found[key] = np.frombuffer(value, np.float16).reshape(-1, width)
         return found
 
+    def keys_of(self, backbone: str) -> list[str]:
+        """All keys that begin so, in order."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                "SELECT key FROM tokens WHERE substr(key, 1, ?) = ? ORDER BY key", (len(backbone), backbone)
+            )
+            return [key for (key,) in rows]
+
     def put(self, tokens: Mapping[str, NDArray[np.float16]]) -> None:
         """Keep tokens, (tokens, width) float16 each. A full disk is no error: they are computed again next time."""
         rows = [(key, value.astype(np.float16).tobytes()) for key, value in tokens.items()]

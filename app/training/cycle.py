@@ -110,32 +110,6 @@ async def _learn(fit: Fit, stores: Stores, engine: SyncEngine, cycle: Cycle, *, 
     _require_finite(stores, fit.network)
 
 
-async def evaluate_serving(stores: Stores, engine: SyncEngine, plan: TrainingPlan) -> dict[str, Any]:
-    """Figures of the serving generation on the latest slice of the log, which a trained one has not learnt from."""
-    folder = GenerationFolder(stores.settings.generations)
-    current = folder.current()
-    if current is None:
-        raise BadInput("there is no generation yet: import posts, then run `tuwen reindex`")
-    network = folder.load(current).network
-    _, learnt = learnt_until(stores, network.sizes)
-    held_out = learnt["held_out_since"] if learnt else None
-    cycle = Cycle(
-        base=current,
-        arrived_since=None,
-        shown_since=None,
-        arrived_until=current_watermark(engine).arrived_until,
-        held_out_since=_split(engine, plan, held_out),
-        plan=plan.as_json(),
-        network=asdict(network.sizes),
-    )
-    catalogue = await _catalogue(stores)
-    start = start_network(network.sizes, catalogue.contents, home=stores.settings.home, seed=plan.seed)
-    table = catalogue.table(network.sizes, stores.settings.home)
-    samples = await asyncio.to_thread(_held_out, engine, cycle, plan)
-    yardsticks = Yardsticks(catalogue.popularity, start)
-    return evaluate(network, samples, table=table, rows=catalogue.rows, yardsticks=yardsticks)
-
-
 def _require_finite(stores: Stores, network: Cascade) -> None:
     """Raises BadSettings, and lets the next cycle begin anew, when the training has diverged."""
     if not all(bool(one.isfinite().all()) for one in network.parameters()):

@@ -46,3 +46,20 @@ def recall_at(ranks: Floats, depth: int) -> float:
 def standard_error(values: Floats) -> float:
     """Of the mean of (samples,)."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def grouped_auc(scores: Floats, labels: NDArray[np.bool_], groups: NDArray[np.int64]) -> float | None:
+    """AUC within each group weighted by its size, (samples,) thrice; groups with one kind of label do not count."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    found = [(auc(scores[rows], labels[rows]), len(rows)) for rows in np.split(order, ends)]
+    counted = [(value, size) for value, size in found if value is not None]
+    total = sum(size for _, size in counted)
+    return sum(value * size for value, size in counted) / total if total else None
+
+
+def reliability(probabilities: Floats, labels: NDArray[np.bool_], *, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean predicted, observed rate and size of bins of equal size from low to high; (samples,) twice."""
+    order = np.argsort(probabilities, kind="stable")
+    parts = [rows for rows in np.array_split(order, bins) if len(rows)]
+    return [(float(probabilities[rows].mean()), float(labels[rows].mean()), len(rows)) for rows in parts]

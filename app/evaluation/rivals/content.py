@@ -1,0 +1,87 @@
+"""Frozen features -> the frozen encoder as a recommender, and ridge from content to collaborative factors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluation.content import FrozenFeatures, whitened
+from app.evaluation.measure import Scores
+from app.evaluation.rivals.neighbours import recency_weights, together
+from app.evaluation.split import Case, Rows, Split
+
+Floats = NDArray[np.float32]
+
+
+def warm_rows(split: Split) -> Rows:
+    """Posts that are not cold, (warm,)."""
+    return np.setdiff1d(np.arange(len(split.visible.posts)), split.cold)
+
+
+def joint_vectors(features: FrozenFeatures, split: Split, *, width: int, picture_share: float) -> Floats:
+    """Whitened pictures and titles side by side, of unit length, (posts, 2 x width)."""
+    fitted_on = warm_rows(split)
+    picture = whitened(features.picture, fitted_on, width=width) * np.float32(picture_share**0.5)
+    title = whitened(features.title, fitted_on, width=width) * np.float32((1 - picture_share) ** 0.5)
+    joint = np.concatenate([picture, title], axis=1)
+    found: Floats = joint / np.maximum(np.linalg.norm(joint, axis=1, keepdims=True), 1e-9)
+    return found
+
+
+def by_frozen(
+    features: FrozenFeatures,
+    split: Split,
+    *,
+    width: int,
+    picture_share: float,
+    sharpness: float | None,
+    half_life: float | None,
+) -> Scores:
+    """Likeness to what the case acted on: to the mean of it, or with a sharpness to the nearest of it."""
+    vectors = joint_vectors(features, split, width=width, picture_share=picture_share)
+
+    def scores(case: Case) -> Floats:
+        weights = recency_weights(len(case.acted), half_life)
+        if sharpness is None:
+            found: Floats = vectors @ (weights @ vectors[case.acted])
+            return found
+        likeness = sharpness * (vectors @ vectors[case.acted].T)
+        sharp: Floats = np.exp(likeness - sharpness) @ weights
+        return sharp
+
+    return scores
+
+
+def by_ridge(
+    features: FrozenFeatures,
+    split: Split,
+    *,
+    factors: int,
+    regularisation: float,
+    half_life: float | None,
+    width: int = 256,
+) -> Scores:
+    """Factors of the acts (truncated SVD of the posts' cosine), told from content alone by ridge regression.
+
+    The case's taste is the mean of the true factors of what he acted on.
+    """
+    gram, kept = together(split.visible)
+    size = np.sqrt(np.maximum(np.diag(gram), 1))
+    values, directions = np.linalg.eigh((gram / np.outer(size, size)).astype(np.float64))
+    values, directions = values[::-1][:factors], directions[:, ::-1][:, :factors]
+    known = np.zeros((len(split.visible.posts), factors), np.float64)
+    known[kept] = directions * np.sqrt(np.maximum(values, 0))
+    content = joint_vectors(features, split, width=width, picture_share=0.5).astype(np.float64)
+    content = np.concatenate([content, np.ones((len(content), 1))], axis=1)
+    acted = np.bincount(kept, np.diag(gram), minlength=len(content))
+    rows = np.flatnonzero(acted > 0)
+    weighted = content[rows] * acted[rows, None]  # what many acted on is known better
+    square = weighted.T @ content[rows] + regularisation * np.eye(content.shape[1])
+    told = content @ np.linalg.solve(square, weighted.T @ known[rows])
+
+    def scores(case: Case) -> NDArray[np.float64]:
+        taste = recency_weights(len(case.acted), half_life) @ known[case.acted]
+        found: NDArray[np.float64] = told @ taste
+        return found
+
+    return scores

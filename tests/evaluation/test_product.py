@@ -1,0 +1,47 @@
+"""The product is measured in stores of its own, and learns nothing there from after the cut."""
+
+import json
+
+import pytest
+
+from app.evaluation.asked import Asked
+from app.evaluation.pictures import draw_pictures
+from app.evaluation.ranking_rows import rank_protocol
+from app.evaluation.report import ranking_figures, tables
+from app.plan import load_plan
+from tests.evaluation.small_log import small_log
+from tests.evaluation.test_split import planted
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+ASKED = Asked(seeds=1, rows=("tuwen", "EASE + recency", "popularity"))
+
+
+async def figures(name, log, settings, small_plan, asked=ASKED):
+    plan, sizes = load_plan(small_plan)
+    settings = settings.model_copy(update={"plan": small_plan, "threads": 1})
+    rows = await rank_protocol(name, log, settings, plan, sizes, asked=asked, tell=lambda step: None)
+    found = ranking_figures(rows)
+    for row in found.values():
+        del row["seconds"]
+    return found
+
+
+async def test_no_figure_changes_when_the_answers_are_planted_after_the_cut(settings, small_plan):
+    with_plants, without = planted()
+
+    there = await figures("warm", with_plants, settings, small_plan)
+    here = await figures("warm", without, settings, small_plan)
+
+    assert here["tuwen: recommend path"]["warm"]["cases"][0] > 0
+    assert json.dumps(there) == json.dumps(here)
+
+
+async def test_cold_posts_are_ranked_alone_and_among_all_and_drawn(settings, small_plan, tmp_path):
+    asked = Asked(seeds=1, rows=("start", "random", "frozen"))
+
+    found = await figures("cold", small_log(), settings, small_plan, asked)
+    told = {"protocols": {"cold": found}}
+
+    assert {"cold", "full", "cold in full"} <= found["start"].keys()
+    assert [line[0] for line in next(tables(told)).lines] == list(found)
+    assert [file.name for file in draw_pictures(told, tmp_path)] == ["cold.png"]
