@@ -98,6 +98,9 @@ class Exposure:
     position: int | None = None  # 0 = first of the page
     scene: str | None = None
     recommendation_id: str | None = None
+    experiment: str | None = None  # under way when its page was made
+    arm: str | None = None  # of the experiment, to which the user belongs
+    propensity: float | None = None  # with which the post got its place; None = nothing was left to chance
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,14 @@ from app.api import (
     audit,
     dead_letters,
     events,
+    experiments,
     generations,
     health,
     pictures,
     posts,
     recommend,
     reindex,
+    scenes,
     similar,
     users,
 )
@@ -57,7 +59,21 @@ THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for 
 RESTART_SECONDS = 1.0
 
 # `/posts/{id}/picture` and `/similar` before `/posts/{id}`: ids may contain slashes.
-ROUTERS = (recommend, events, pictures, similar, posts, users, reindex, generations, dead_letters, audit, health)
+ROUTERS = (
+    recommend,
+    events,
+    pictures,
+    similar,
+    posts,
+    users,
+    scenes,
+    experiments,
+    reindex,
+    generations,
+    dead_letters,
+    audit,
+    health,
+)
 meta = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 logger = logging.getLogger(__name__)

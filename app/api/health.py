@@ -11,8 +11,8 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.answers import HealthAnswer, LiveAnswer, ReadyAnswer
 from app.api.guarded import GuardedRoute
+from app.api.health_answers import HealthAnswer, LiveAnswer, ReadyAnswer
 from app.api.keys import ADMIN, OPEN, OPS
 from app.api.observed import age_seconds, observe
 from app.api.problems import NOT_READY, problem

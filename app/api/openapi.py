@@ -28,6 +28,7 @@ TAGS = [
     {"name": "events", "description": "what was shown and what people did"},
     {"name": "posts", "description": "the catalogue"},
     {"name": "users", "description": "what is known of people, and forgetting it"},
+    {"name": "scenes", "description": "how pages are made, and experiments with it"},
     {"name": "operations", "description": "reindexing and generations"},
     {"name": "records", "description": "what was rejected, and who changed what"},
     {"name": "health", "description": "is it well"},
@@ -54,6 +55,7 @@ FURTHER: Mapping[str, tuple[int, ...]] = {
     "put_user": (410,),
     "put_picture": (408, 413, 415),
     "post_reindex": (409,),
+    "put_experiment": (409,),
     "promote_generation": (409,),
 }
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from app.api.answers import RecommendAnswer
@@ -20,33 +20,52 @@ from app.api.state import SERVING_LANE, ApiState, State
 from app.errors import Unavailable
 from app.intake.event_records import ExposureRecord
 from app.intake.events import save_exposures
+from app.recommend.arms import page_parameters
 from app.recommend.recommend import recommend
 from app.recommend.request import Recommendation, RecommendedPost, RecommendRequest
+from app.recommend.wording import language_of
 from app.storage.user_state import load_user_state
 
 CHANGES, EXPOSURES = "changes", "exposures"  # further things that an answer may have gone without
+
+EXPLORATION_SHARE = 0.02  # where neither scene nor request says; see app/recommend/explore.py
+
+Accepted = Annotated[str | None, Header(alias="Accept-Language", max_length=1000)]
 
 router = APIRouter(route_class=GuardedRoute, tags=["recommend"])
 
 
 @router.post("/recommend", dependencies=[CLIENT], response_model=RecommendAnswer, openapi_extra=lane(SERVING_LANE))
-async def recommend_by_body(body: RecommendBody, state: State) -> Response:
+async def recommend_by_body(body: RecommendBody, state: State, accepted: Accepted = None) -> Response:
     """Recommend posts to a user.
 
     Nothing already shown to the user comes back, unless `include_seen`. A page is full, or `shortfall` says why not;
     `degraded` names what the answer had to go without while a store is down. With `cursor` the next page follows.
     """
-    return await _answer(state, body)
+    return await _answer(state, body, accepted)
 
 
 @router.get("/recommend", dependencies=[CLIENT], response_model=RecommendAnswer, openapi_extra=lane(SERVING_LANE))
-async def recommend_by_query(query: Annotated[RecommendQuery, Query()], state: State) -> Response:
+async def recommend_by_query(
+    query: Annotated[RecommendQuery, Query()], state: State, accepted: Accepted = None
+) -> Response:
     """The same with the simple parameters; repeat `category` and `city` for several."""
-    return await _answer(state, query.to_body())
+    return await _answer(state, query.to_body(), accepted)
 
 
-async def _answer(state: ApiState, body: RecommendBody) -> Response:
-    request = body.to_request(reserved_seconds=state.stores.settings.reserved_seconds)
+async def _request(state: ApiState, body: RecommendBody, accepted: str | None) -> RecommendRequest:
+    """What is asked for, completed by what the scene, the user's arm and the deployment say."""
+    scenes = await state.scenes.current()
+    defaults = {
+        "reserved_seconds": state.stores.settings.reserved_seconds,
+        "exploration_share": EXPLORATION_SHARE,
+        **page_parameters(scenes, body.scene, user_id=body.user_id),
+    }
+    return body.to_request(defaults, language=language_of(body.language, accepted))
+
+
+async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) -> Response:
+    request = await _request(state, body, accepted)
     user = await load_user_state(state.stores, request.user_id)
     is_fresh = await state.freshen(user)
     moment = datetime.now(UTC)
@@ -65,6 +84,8 @@ async def _answer(state: ApiState, body: RecommendBody) -> Response:
         "degraded": sorted(degraded),
         "ignored_ids": found.ignored_ids,
         "personalised": found.personalised,
+        "experiment": found.experiment,
+        "arm": found.arm,
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

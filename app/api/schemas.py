@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, StringConstraints, model_validator
 
 from app.domain import BehaviourKind, PostAct
 from app.intake.event_records import BehaviourRecord, ExposureRecord, Kind
@@ -24,7 +25,18 @@ from app.intake.fields import (
     Word,
 )
 from app.intake.posts import PostRecord
-from app.recommend.request import POSTS_AT_MOST, Near, Place, PostFilter, RecommendRequest
+from app.recommend.request import (
+    EXPLORATION_SHARE_AT_MOST,
+    POSTS_AT_MOST,
+    Language,
+    Near,
+    Place,
+    PostFilter,
+    RecommendRequest,
+)
+from app.storage.experiments import Arm
+from app.storage.scene_book import DEFAULT_SCENE
+from app.storage.trace import NAME
 
 EVENTS_AT_MOST = 1000
 LETTERS_AT_ONCE = 500
@@ -32,6 +44,8 @@ POSTS_PER_BATCH = 500
 IDS_AT_MOST = 1000
 WORDS_AT_MOST = 100
 ATTRIBUTES_AT_MOST = 20
+ARMS_AT_MOST = 10
+ROUNDING = 1e-9  # of shares that are meant to make up a whole
 FARTHEST_KM = 20_040  # half way round the earth
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")  # a misspelt filter must not pass for none
@@ -47,6 +61,9 @@ Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Words = Annotated[list[Tag], Field(max_length=WORDS_AT_MOST)]
 Ids = Annotated[list[Id], Field(max_length=IDS_AT_MOST)]
 Cursor = Annotated[str, Field(max_length=256)]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]  # travels in the ids of recommendations
+PathName = Annotated[Name, Path(description="letters, digits, - and _, up to 20")]
+PathScene = Annotated[Tag, Path(description="the name of the scene; `default` for requests that name none")]
 AttributeValue = (
     Annotated[str, Field(max_length=WORD_CHARACTERS)]
     | bool
@@ -123,7 +140,31 @@ class ActBody(BaseModel):
     at: Moment | None = None
 
 
-class RecommendBody(BaseModel):
+class OrderBody(BaseModel):
+    """What orders and varies a page: of a scene, of an arm, or of one request."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {"example": {"behaviour_weights": {"click": 1, "like": 2}, "diversity": 0.3}}
+    }
+
+    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    behaviour_weights: WeightsBody | None = None
+    recency_half_life_days: Days | None = None
+    popularity_influence: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
+    distance_half_km: Annotated[float, Field(gt=0, le=FARTHEST_KM, allow_inf_nan=False)] | None = None
+    author_posts_at_most: OfPage | None = None
+    category_posts_at_most: OfPage | None = None
+    exploration_share: Annotated[float, Field(ge=0, le=EXPLORATION_SHARE_AT_MOST, allow_inf_nan=False)] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What is given, by the names of a request's fields."""
+        given = {name: getattr(self, name) for name in OrderBody.model_fields}
+        weights = given.pop("behaviour_weights")
+        found = {name: value for name, value in given.items() if value is not None}
+        return found if weights is None else found | {"behaviour_weights": weights.model_dump(exclude_none=True)}
+
+
+class RecommendBody(OrderBody):
     """A request for recommendations; all but the user is optional."""
 
     model_config = STRICT | {
@@ -152,14 +193,8 @@ class RecommendBody(BaseModel):
     exclude_post_ids: Ids | None = None
     exclude_author_ids: Ids | None = None
     include_seen: bool = False
-    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    behaviour_weights: WeightsBody | None = None
-    recency_half_life_days: Days | None = None
-    popularity_influence: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
-    distance_half_km: Annotated[float, Field(gt=0, le=FARTHEST_KM, allow_inf_nan=False)] | None = None
     place: PlaceBody | None = None
-    author_posts_at_most: OfPage | None = None
-    category_posts_at_most: OfPage | None = None
+    language: Literal["en", "zh"] | None = None
     session: Annotated[list[ActBody], Field(max_length=WORDS_AT_MOST)] | None = None
     cursor: Cursor | None = None
     record_exposures: bool = False
@@ -171,9 +206,8 @@ class RecommendBody(BaseModel):
             return values
         return {name: value for name, value in values.items() if value is not None}
 
-    def to_request(self, *, reserved_seconds: float) -> RecommendRequest:
-        """The same as a value of the domain, with what the deployment adds to it."""
-        weights = self.behaviour_weights.model_dump(exclude_none=True) if self.behaviour_weights else {}
+    def to_request(self, defaults: Mapping[str, Any], *, language: Language) -> RecommendRequest:
+        """The same as a value of the domain; `defaults` are what scene and deployment say, by its names."""
         now = datetime.now(UTC)
         return RecommendRequest(
             user_id=self.user_id,
@@ -183,18 +217,12 @@ class RecommendBody(BaseModel):
             exclude_post_ids=tuple(self.exclude_post_ids or ()),
             exclude_author_ids=tuple(self.exclude_author_ids or ()),
             include_seen=self.include_seen,
-            diversity=self.diversity or 0.0,
-            recency_half_life_days=self.recency_half_life_days,
-            popularity_influence=self.popularity_influence or 0.0,
-            distance_half_km=self.distance_half_km,
             place=Place(self.place.latitude, self.place.longitude) if self.place else None,
-            author_posts_at_most=self.author_posts_at_most,
-            category_posts_at_most=self.category_posts_at_most,
-            reserved_seconds=reserved_seconds,
-            behaviour_weights={BehaviourKind(kind): weight for kind, weight in weights.items()},
+            language=language,
             session=tuple(PostAct(act.post_id, BehaviourKind(act.kind), act.at or now) for act in self.session or ()),
             cursor=self.cursor or None,
             record_exposures=self.record_exposures,
+            **{**defaults, **self.parameters()},
         )
 
 
@@ -207,6 +235,7 @@ class RecommendQuery(BaseModel):
     city: Words = []
     category: Words = []
     include_seen: bool = False
+    language: Literal["en", "zh"] | None = None
     cursor: Cursor | None = None
 
     def to_body(self) -> RecommendBody:
@@ -319,3 +348,44 @@ class ReplayBody(BaseModel):
 
     letter_ids: Annotated[list[LetterId], Field(max_length=LETTERS_AT_ONCE)] | None = None
     after: LetterId = 0
+
+
+class ArmBody(BaseModel):
+    """One way of making pages, over what the scene says, and the share of the users who get it."""
+
+    model_config = STRICT
+
+    name: Name
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    parameters: OrderBody
+
+
+class ExperimentBody(BaseModel):
+    """The arms that are compared in one scene; users beyond the sum of the shares are in none."""
+
+    model_config = STRICT | {
+        "json_schema_extra": {
+            "example": {
+                "scene": "home",
+                "arms": [
+                    {"name": "as-before", "share": 0.5, "parameters": {}},
+                    {"name": "varied", "share": 0.5, "parameters": {"diversity": 0.4}},
+                ],
+            }
+        }
+    }
+
+    scene: Tag = DEFAULT_SCENE
+    arms: Annotated[list[ArmBody], Field(min_length=1, max_length=ARMS_AT_MOST)]
+
+    @model_validator(mode="after")
+    def _users_are_shared_out(self) -> Self:
+        if sum(arm.share for arm in self.arms) > 1 + ROUNDING:
+            raise ValueError("the shares of the arms must not exceed 1 together")
+        if len({arm.name for arm in self.arms}) < len(self.arms):
+            raise ValueError("each arm needs a name of its own")
+        return self
+
+    def to_arms(self) -> list[Arm]:
+        """The same as values of the domain."""
+        return [Arm(arm.name, arm.share, arm.parameters.parameters()) for arm in self.arms]

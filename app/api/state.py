@@ -19,6 +19,7 @@ from app.candidates.serving import ServingCandidates
 from app.errors import Unavailable
 from app.metrics import Metrics
 from app.storage.flights import Flights, breaker_of
+from app.storage.scene_book import SceneBook
 from app.storage.stores import Stores
 from app.storage.user_state import LoadedUser
 
@@ -38,6 +39,7 @@ class ApiState:
     checks: StoreChecks
     freshening: Flights[None]
     stopping: asyncio.Event  # set: it answers, and wants no more requests
+    scenes: SceneBook
     started_at: float  # monotonic seconds
 
     async def freshen(self, user: LoadedUser) -> bool:
@@ -67,6 +69,7 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         checks=StoreChecks(stores),
         freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
         stopping=asyncio.Event(),
+        scenes=SceneBook(stores),
         started_at=time.monotonic(),
     )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.domain import NOT_INTERESTED, Behaviour, BehaviourKind, Exposure, Rejection
 from app.intake.fields import RECORD, Id, Moment, Position, Word
+from app.storage.trace import Trace
 
 ACTS_PER_EXPOSURE = 1000
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -104,6 +105,7 @@ def showings_of(records: Iterable[ExposureRecord]) -> list[Showing]:
 def _exposure(record: ExposureRecord, arrival: Arrival) -> Exposure:
     """The exposure of a record. Its id is derived from the time it states, so a clamped event is still found again."""
     user_id, post_id, shown_at = record.user_id, record.post_id, record.shown_at
+    trace = Trace.of(record.recommendation_id)
     return Exposure(
         record.exposure_id or derived_id(user_id, post_id, shown_at.isoformat()),
         user_id,
@@ -112,6 +114,9 @@ def _exposure(record: ExposureRecord, arrival: Arrival) -> Exposure:
         record.position,
         record.scene or None,
         record.recommendation_id,
+        None if trace is None else trace.experiment,
+        None if trace is None else trace.arm,
+        None if trace is None else trace.propensity(post_id),
     )
 
 

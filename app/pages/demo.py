@@ -32,7 +32,7 @@ from app.pages.looking import (
 from app.pages.parts import parts_of
 from app.pages.rendering import go_to, notice, page
 from app.pages.safety import PAGE_HEADERS, refuse_foreign_page
-from app.pages.words import language_of
+from app.recommend.wording import language_of
 
 REPORTED_AT_ONCE = 200
 OFF = (

@@ -14,7 +14,8 @@ from app.pages.forms import usable_id
 from app.pages.parts import DEMO_SESSION_SECONDS, parts_of
 from app.pages.rendering import set_cookie
 from app.pages.safety import refuse_foreign_page
-from app.pages.words import language_of, words_of
+from app.pages.words import words_of
+from app.recommend.wording import language_of
 
 PERSON, VISITOR = "person-", "visitor-"
 COOKIE, PATH = "tuwen_demo", "/demo"

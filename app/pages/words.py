@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LANGUAGES = ("en", "zh")
-
 _WORDS: dict[str, tuple[str, str]] = {
     "strapline": ("posts of picture + title, recommended from what people do", "图文组合推荐：从人们的行为中学习"),
     "simulated": (
@@ -90,10 +88,3 @@ def words_of(language: str) -> Mapping[str, str]:
     """Every word in one language; English for an unknown one."""
     column = 1 if language == "zh" else 0
     return {key: both[column] for key, both in _WORDS.items()}
-
-
-def language_of(chosen: str | None, accepted: str | None) -> str:
-    """The language asked for in the address, else the one the browser puts first, else English."""
-    if chosen in LANGUAGES:
-        return str(chosen)
-    return "zh" if (accepted or "").strip().lower().startswith("zh") else "en"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,15 @@ FILLERS_LOOKED_AT = 2000  # popular and fresh posts that are tried before a page
 
 
 @dataclass(frozen=True)
+class Exploration:
+    """Which places of a page went to new posts by chance."""
+
+    share: float  # probability of that for each place
+    pool: int  # new posts of which each was as likely
+    row_at: Mapping[int, int]  # place -> row of the new post that has it
+
+
+@dataclass(frozen=True)
 class Choice:
     """The posts of a page: the matched ones, then others that fill it."""
 
@@ -40,11 +49,16 @@ class Choice:
     passing: Passing
     history: tuple[HistoryItem, ...]  # what the prediction network looks at
     room: Room
+    exploration: Exploration | None = None
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """The page, (posts,)."""
-        return np.concatenate([self.matched.rows, self.filler_rows])
+        rows = np.concatenate([self.matched.rows, self.filler_rows])
+        if self.exploration is not None:
+            for place, row in self.exploration.row_at.items():
+                rows[place] = row
+        return rows
 
 
 def choose_posts(

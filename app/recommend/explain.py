@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS
 from app.recommend.choose import Choice
-from app.recommend.request import Reason, ReasonKind, RecommendedPost, RecommendRequest
+from app.recommend.request import Language, Reason, ReasonKind, RecommendedPost, RecommendRequest
+from app.recommend.wording import reason_text
 
 
-def recommended_posts(view: CandidateView, choice: Choice, *, moment: datetime) -> tuple[RecommendedPost, ...]:
+def recommended_posts(
+    view: CandidateView, choice: Choice, *, moment: datetime, language: Language = Language.ENGLISH
+) -> tuple[RecommendedPost, ...]:
     """The posts of the page, best first."""
     columns, rows = view.columns, choice.rows
     if not len(rows):
@@ -25,23 +29,36 @@ def recommended_posts(view: CandidateView, choice: Choice, *, moment: datetime) 
             has_picture=columns.picture_hashes[row] is not None,
             category=columns.category.word(row),
             probabilities=dict(zip(BEHAVIOUR_KINDS, probabilities[place], strict=True)),
-            reason=reasons[place],
+            reason=_in_words(view, reasons[place], post_id=columns.post_ids[row], language=language),
         )
         for place, row in enumerate(rows.tolist())
     )
 
 
 def _reasons(choice: Choice) -> list[Reason]:
-    """One reason per post of the page."""
+    """One reason per post of the page; a post that chance has put there is there because it is new."""
     reasons: list[Reason] = []
     for number, similarity in zip(choice.matched.reference.tolist(), choice.matched.similarity.tolist(), strict=True):
         reference = choice.references[number]
         reasons.append(Reason(ReasonKind(reference.kind), reference.post_id, reference.behaviour, similarity))
-    return reasons + [Reason(kind) for kind in choice.filler_kinds]
+    reasons += [Reason(kind) for kind in choice.filler_kinds]
+    for place in choice.exploration.row_at if choice.exploration else ():
+        reasons[place] = Reason(ReasonKind.FRESH)
+    return reasons
+
+
+def _in_words(view: CandidateView, reason: Reason, *, post_id: str, language: Language) -> Reason:
+    """The reason with its text. A reference that was hidden or deleted since is not named any more."""
+    row = None if reason.reference_post_id is None else view.row_of.get(reason.reference_post_id)
+    title = view.columns.titles[row] if row is not None and view.alive[row] else None
+    return replace(reason, text=reason_text(reason, post_id=post_id, title=title, language=language))
 
 
 def _scores(choice: Choice) -> list[float]:
-    """One score per post of the page. Fillers have none of their own: theirs fall below the lowest matched one."""
+    """One score per post of the page. Fillers have none of their own: theirs fall below the lowest matched one.
+
+    A post that chance has put on the page has the score of the post whose place it took.
+    """
     scores: list[float] = choice.matched.scores.tolist()
     fillers = len(choice.filler_kinds)
     below = min(scores, default=1.0)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from uuid import uuid4
+from random import Random
 
 from app.candidates.view import CandidateView
 from app.errors import Unavailable
-from app.recommend.choose import choose_posts
+from app.recommend.choose import Choice, choose_posts
 from app.recommend.explain import recommended_posts, shortfall
+from app.recommend.explore import explored
 from app.recommend.filters import unknown_ids
 from app.recommend.request import Recommendation, RecommendRequest
 from app.storage.cache import Cache
 from app.storage.pages import Feed, read_feed, save_page
 from app.storage.stores import Stores
+from app.storage.trace import Trace, tags_of
 from app.storage.user_state import CACHE, LoadedUser, load_user_state
+
+CHANCE = Random()  # noqa: S311 (decides which new post is tried, nothing that anybody must not guess)
 
 
 async def recommend(
@@ -39,9 +43,10 @@ async def recommend(
     is_free = request.cursor is None and not request.include_seen
     reserved = user.reserved.post_ids if is_free else ()
     choice = choose_posts(view, request, user.state, returned=feed.post_ids, reserved=reserved, moment=moment)
-    posts = recommended_posts(view, choice, moment=moment)
+    choice = explored(view, request, choice, moment=moment, chance=CHANCE)
+    posts = recommended_posts(view, choice, moment=moment, language=request.language)
     found = Recommendation(
-        recommendation_id=uuid4().hex,
+        recommendation_id=_trace(view, request, choice).new_id(),
         generation=view.generation,
         posts=posts,
         cursor=None,
@@ -49,8 +54,19 @@ async def recommend(
         degraded=tuple(sorted({*user.degraded, *without})),
         ignored_ids=unknown_ids(view, request),
         personalised=user.state.personalised,
+        experiment=request.experiment,
+        arm=request.arm,
     )
     return await _with_cursor(stores.cache, request, found, feed=feed, user=user, left=choice.passing.left)
+
+
+def _trace(view: CandidateView, request: RecommendRequest, choice: Choice) -> Trace:
+    """What the id of the recommendation tells of its making."""
+    exploration = choice.exploration
+    if exploration is None:
+        return Trace(request.experiment, request.arm)
+    drawn = tags_of(view.columns.post_ids[row] for row in exploration.row_at.values())
+    return Trace(request.experiment, request.arm, exploration.share, exploration.pool, drawn)
 
 
 async def _feed(cache: Cache, request: RecommendRequest) -> tuple[Feed, tuple[str, ...]]:

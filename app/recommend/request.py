@@ -12,6 +12,14 @@ from app.domain import BehaviourKind, Exposure, PostAct
 from app.errors import BadInput
 
 POSTS_AT_MOST = 100  # of one page
+EXPLORATION_SHARE_AT_MOST = 0.1
+
+
+class Language(StrEnum):
+    """Languages of the words in an answer."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,10 @@ class RecommendRequest:
     category_posts_at_most: int | None = None  # of one page
     session: tuple[PostAct, ...] = ()  # acts that the log may not have yet; they are not stored
     cursor: str | None = None
+    exploration_share: float = 0.0  # of the places, given to new posts by chance
+    experiment: str | None = None  # under way in the scene
+    arm: str | None = None  # of the experiment, to which the user belongs
+    language: Language = Language.ENGLISH  # of the reasons
     reserved_seconds: float = 0.0  # how long what is returned is held back from further calls without a cursor
     record_exposures: bool = False  # for the caller: write `Recommendation.exposures` to the log
 
@@ -71,6 +83,8 @@ class RecommendRequest:
             raise BadInput(f"k: a whole number from 1 to {POSTS_AT_MOST}")
         if not 0 <= self.diversity <= 1:
             raise BadInput("diversity: a number from 0 to 1")
+        if not 0 <= self.exploration_share <= EXPLORATION_SHARE_AT_MOST:
+            raise BadInput(f"exploration_share: a number from 0 to {EXPLORATION_SHARE_AT_MOST}")
 
 
 class ReasonKind(StrEnum):
@@ -92,6 +106,7 @@ class Reason:
     reference_post_id: str | None = None
     behaviour: BehaviourKind | None = None
     similarity: float | None = None  # cosine of the two posts' vectors
+    text: str = ""  # for the reader of the feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,8 @@ class Recommendation:
     degraded: tuple[str, ...]  # what it went without: "cache", "history", "peers"
     ignored_ids: tuple[str, ...]  # of the request's lists, unknown here
     personalised: bool = True  # false: the user wants nothing used that is known of him
+    experiment: str | None = None  # and the user's arm in it
+    arm: str | None = None
 
     def exposures(self, request: RecommendRequest, *, shown_at: datetime) -> tuple[Exposure, ...]:
         """The page as showings, for a client that leaves recording them to the service."""

@@ -32,18 +32,28 @@ class Room:
 
     def takes(self, row: int) -> bool:
         """Put the post on the page, if it may join it; false when it may not."""
-        picture_print = int(self._columns.picture_prints[row])
-        if picture_print != NO_PRINT and self._has_copy(row, picture_print):
+        if self._has_copy(row):
             self.copies += 1
             return False
-        if self._at_most != (None, None) and not self._counts(row):
+        if self._is_over_limit(row):
             self.over_limit += 1
             return False
+        picture_print = int(self._columns.picture_prints[row])
         if picture_print != NO_PRINT:
             self._shown.append((picture_print, row))
+        if self._at_most != (None, None):
+            self._of_author[int(self._columns.author.codes[row])] += 1
+            self._of_category[int(self._columns.category.codes[row])] += 1
         return True
 
-    def _has_copy(self, row: int, picture_print: int) -> bool:
+    def admits(self, row: int) -> bool:
+        """Whether the post may join the page, without putting it there."""
+        return not self._has_copy(row) and not self._is_over_limit(row)
+
+    def _has_copy(self, row: int) -> bool:
+        picture_print = int(self._columns.picture_prints[row])
+        if picture_print == NO_PRINT:
+            return False
         for other_print, other in self._shown:
             bits = (picture_print ^ other_print).bit_count()
             if bits <= LIKELY_COPY_BITS and (bits <= COPY_BITS or self._cosine(row, other) >= LIKELY_COPY_COSINE):
@@ -53,14 +63,14 @@ class Room:
     def _cosine(self, row: int, other: int) -> float:
         return float(self._view.vectors[row] @ self._view.vectors[other])
 
-    def _counts(self, row: int) -> bool:
-        """Count the post for its author and its category, unless one of them has its share."""
-        author, category = int(self._columns.author.codes[row]), int(self._columns.category.codes[row])
+    def _is_over_limit(self, row: int) -> bool:
         of_author, of_category = self._at_most
-        if of_author is not None and author != NO_CODE and self._of_author[author] >= of_author:
-            return False
-        if of_category is not None and category != NO_CODE and self._of_category[category] >= of_category:
-            return False
-        self._of_author[author] += 1
-        self._of_category[category] += 1
-        return True
+        if of_author is not None:
+            author = int(self._columns.author.codes[row])
+            if author != NO_CODE and self._of_author[author] >= of_author:
+                return True
+        if of_category is not None:
+            category = int(self._columns.category.codes[row])
+            if category != NO_CODE and self._of_category[category] >= of_category:
+                return True
+        return False

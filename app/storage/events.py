@@ -35,10 +35,12 @@ _ADD_USERS = text("""
     ON CONFLICT DO NOTHING""")
 _ADD_EXPOSURES = text(r"""
     WITH added AS (
-    INSERT INTO exposures (exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id)
-    SELECT exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id
+    INSERT INTO exposures (exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id,
+        experiment, arm, propensity)
+    SELECT exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id, experiment, arm, propensity
     FROM json_to_recordset(CAST(:rows AS json)) AS i (exposure_id text, user_id text, post_id text,
-        shown_at timestamptz, position int, scene text, recommendation_id text)
+        shown_at timestamptz, position int, scene text, recommendation_id text,
+        experiment text, arm text, propensity real)
     ORDER BY exposure_id COLLATE "C"
     ON CONFLICT DO NOTHING RETURNING exposure_id)
     SELECT string_agg(exposure_id, E'\n') FROM added""")

@@ -30,7 +30,8 @@ _PARTS: Mapping[str, TextClause] = {
         WHERE user_id = :user_id ORDER BY name, value"""),
     "exposures": text("""
         SELECT json_build_object('exposure_id', exposure_id, 'post_id', post_id, 'shown_at', shown_at, 'position',
-            position, 'scene', scene, 'recommendation_id', recommendation_id, 'arrived_at', arrived_at)::text
+            position, 'scene', scene, 'recommendation_id', recommendation_id, 'experiment', experiment, 'arm', arm,
+            'propensity', propensity, 'arrived_at', arrived_at)::text
         FROM exposures WHERE user_id = :user_id ORDER BY shown_at, exposure_id"""),
     "behaviours": text("""
         SELECT json_build_object('behaviour_id', behaviour_id, 'post_id', post_id, 'kind', kind, 'at', at,

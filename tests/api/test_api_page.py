@@ -13,6 +13,7 @@ from app.api import problems
 from app.api.answers import Problem
 from app.api.problems import OF_ERRORS, OF_STATUSES, ProblemKind
 from app.api.schemas import RecommendBody
+from app.recommend.request import Language
 
 pytestmark = pytest.mark.anyio
 DOCS = Path(__file__).parents[2] / "docs"
@@ -48,6 +49,6 @@ async def test_every_kind_of_problem_is_explained_with_its_status_cause_and_mend
 async def test_the_examples_of_the_page_are_what_they_say() -> None:
     request, problem = EXAMPLES
 
-    assert RecommendBody.model_validate(request).to_request(reserved_seconds=0).k == 20
+    assert RecommendBody.model_validate(request).to_request({}, language=Language.ENGLISH).k == 20
     assert Problem.model_validate(problem).status == 422
     assert set(request) == set(RecommendBody.model_fields)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api import answers
+from app.api import answers, health_answers, scene_answers
 from app.recommend.request import RecommendedPost
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def test_no_page_loads_a_script_from_elsewhere(client: httpx.AsyncClient) 
 
 
 async def test_the_examples_of_answers_are_answers() -> None:
-    for model in vars(answers).values():
+    for model in (one for module in (answers, health_answers, scene_answers) for one in vars(module).values()):
         example = (getattr(model, "model_config", {}).get("json_schema_extra") or {}).get("example")
         if example:
             model.model_validate(example)

@@ -4,8 +4,9 @@ import pytest
 
 from app.domain import BehaviourKind
 from app.pages.cards import reason_words
-from app.pages.words import language_of, words_of
+from app.pages.words import words_of
 from app.recommend.request import Reason, ReasonKind
+from app.recommend.wording import language_of
 
 
 def test_a_reason_names_the_act_and_the_post() -> None:
