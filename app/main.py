@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from app.api import (
     audit,
+    batch,
     dead_letters,
     events,
     experiments,
@@ -61,6 +62,7 @@ RESTART_SECONDS = 1.0
 # `/posts/{id}/picture` and `/similar` before `/posts/{id}`: ids may contain slashes.
 ROUTERS = (
     recommend,
+    batch,
     events,
     pictures,
     similar,

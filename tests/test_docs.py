@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.api.answers import RecommendAnswer
-from app.api.schemas import RecommendBody
+from app.api.recommend_bodies import RecommendBody
 from app.candidates.generation import CURVES, MANIFEST, POINTER, REQUIRED
 from app.cli import _parser
 from app.intake.event_records import ActRecord

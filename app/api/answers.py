@@ -99,6 +99,28 @@ class RecommendAnswer(BaseModel):
     arm: str | None
 
 
+class BatchLine(RecommendAnswer):
+    """One line of the answer to a batch: the page of one user."""
+
+    model_config = _with_example(
+        {
+            "user_id": "u1",
+            "recommendation_id": "6f2d9c1e8a7b4f0d9b3c5a1e7d2f4b60",
+            "generation": "20260301T120000-a1b2",
+            "items": [],
+            "cursor": None,
+            "shortfall": "0 of 20: 0 posts can be recommended",
+            "degraded": [],
+            "ignored_ids": [],
+            "personalised": True,
+            "experiment": None,
+            "arm": None,
+        }
+    )
+
+    user_id: str
+
+
 class ItemAnswer(BaseModel):
     """What became of one item of a batch; the reason says why it was rejected, or what was changed about it."""
 
@@ -218,6 +240,15 @@ class UserAnswer(BaseModel):
 
     user_id: str
     status: Literal["accepted", "duplicate"]
+
+
+class MergeAnswer(BaseModel):
+    """How much of the anonymous user is the account's now."""
+
+    model_config = _with_example({"user_id": "u1", "moved": {"exposures": 40, "behaviours": 3, "rejections": 0}})
+
+    user_id: str
+    moved: dict[str, int]
 
 
 class JobAnswer(BaseModel):

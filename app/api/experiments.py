@@ -13,7 +13,7 @@ from app.api.audited import note
 from app.api.guarded import GuardedRoute
 from app.api.keys import ADMIN, OPS
 from app.api.scene_answers import ExperimentAnswer, ExperimentFigures, ExperimentsAnswer
-from app.api.schemas import ExperimentBody, PathName
+from app.api.scene_bodies import ExperimentBody, PathName
 from app.api.state import State
 from app.domain import BEHAVIOUR_KINDS
 from app.errors import UnknownId

@@ -83,6 +83,9 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     operation["operationId"] = route.name  # generated clients name their functions by it
     operation[ROLE_EXTRA] = gate.role.value if gate else "open"
     operation["description"] = f"{operation.get('description', '')}\n\nRole: **{operation[ROLE_EXTRA]}**.".strip()
+    for content in operation["responses"].get("200", {}).get("content", {}).values():
+        if "$ref" in content.get("schema", {}):
+            content["schema"].pop("type", None)  # a stream is no string where its lines have a schema
     for status in sorted(_statuses(route)):
         operation["responses"][str(status)] = {
             "description": PROBLEMS[status],

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app.api.answers import RecommendAnswer
 from app.api.guarded import GuardedRoute, lane
 from app.api.keys import CLIENT
-from app.api.schemas import RecommendBody, RecommendQuery
+from app.api.recommend_bodies import PageBody, RecommendBody, RecommendQuery
 from app.api.state import SERVING_LANE, ApiState, State
 from app.errors import Unavailable
 from app.intake.event_records import ExposureRecord
@@ -53,19 +53,24 @@ async def recommend_by_query(
     return await _answer(state, query.to_body(), accepted)
 
 
-async def _request(state: ApiState, body: RecommendBody, accepted: str | None) -> RecommendRequest:
-    """What is asked for, completed by what the scene, the user's arm and the deployment say."""
+async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) -> Response:
+    defaults = await page_defaults(state, body, body.user_id)
+    request = body.to_request_of_user(defaults, language=language_of(body.language, accepted))
+    return Response(orjson.dumps(await page_content(state, request)), media_type="application/json")
+
+
+async def page_defaults(state: ApiState, body: PageBody, user_id: str) -> dict[str, Any]:
+    """What the scene, the user's arm and the deployment say of a page, where the request does not."""
     scenes = await state.scenes.current()
-    defaults = {
+    return {
         "reserved_seconds": state.stores.settings.reserved_seconds,
         "exploration_share": EXPLORATION_SHARE,
-        **page_parameters(scenes, body.scene, user_id=body.user_id),
+        **page_parameters(scenes, body.scene, user_id=user_id),
     }
-    return body.to_request(defaults, language=language_of(body.language, accepted))
 
 
-async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) -> Response:
-    request = await _request(state, body, accepted)
+async def page_content(state: ApiState, request: RecommendRequest) -> dict[str, Any]:
+    """A page as the client reads it, recorded as shown if the request wants that."""
     user = await load_user_state(state.stores, request.user_id)
     is_fresh = await state.freshen(user)
     moment = datetime.now(UTC)
@@ -75,7 +80,7 @@ async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) ->
     if exposure_ids is None:
         degraded.add(EXPOSURES)
     _count(state, found, degraded)
-    content = {
+    return {
         "recommendation_id": found.recommendation_id,
         "generation": found.generation,
         "items": [_item(post, exposure_id) for post, exposure_id in zip_longest(found.posts, exposure_ids or ())],
@@ -87,7 +92,6 @@ async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) ->
         "experiment": found.experiment,
         "arm": found.arm,
     }
-    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _item(post: RecommendedPost, exposure_id: str | None) -> dict[str, object]:

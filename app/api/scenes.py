@@ -12,8 +12,9 @@ from starlette.responses import Response
 from app.api.audited import note
 from app.api.guarded import GuardedRoute
 from app.api.keys import OPS
+from app.api.recommend_bodies import OrderBody
 from app.api.scene_answers import SceneAnswer, ScenesAnswer
-from app.api.schemas import OrderBody, PathScene
+from app.api.scene_bodies import PathScene
 from app.api.state import State
 from app.errors import UnknownId
 from app.storage.scenes import delete_scene, list_scenes, put_scene

@@ -40,6 +40,7 @@ class ApiState:
     freshening: Flights[None]
     stopping: asyncio.Event  # set: it answers, and wants no more requests
     scenes: SceneBook
+    batch: asyncio.Lock  # held while a batch of recommendations is written
     started_at: float  # monotonic seconds
 
     async def freshen(self, user: LoadedUser) -> bool:
@@ -70,6 +71,7 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
         stopping=asyncio.Event(),
         scenes=SceneBook(stores),
+        batch=asyncio.Lock(),
         started_at=time.monotonic(),
     )
 

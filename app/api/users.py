@@ -12,17 +12,17 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.api.answers import UserAnswer
+from app.api.answers import MergeAnswer, UserAnswer
 from app.api.audited import note, written_already
 from app.api.guarded import GuardedRoute, lane
 from app.api.keys import ADMIN, CLIENT, Caller
 from app.api.problems import current_request_id
 from app.api.record_answers import ErasureAnswer, PersonAnswer
-from app.api.schemas import PathId, UserBody
+from app.api.schemas import MergeBody, PathId, UserBody
 from app.api.state import WRITING_LANE, State
 from app.errors import BadInput, Erased
 from app.intake.status import ERASED
-from app.intake.users import UserRecord, erase_user, save_users
+from app.intake.users import UserRecord, erase_user, merge_users, save_users
 from app.storage.person import person_document
 
 router = APIRouter(route_class=GuardedRoute, tags=["users"])
@@ -46,6 +46,22 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
         raise Erased(ERASED)
     content = {"user_id": user_id, "status": statuses[0].status}
     return Response(orjson.dumps(content), media_type="application/json")
+
+
+@router.post(
+    "/users/{user_id:path}/merge", dependencies=[CLIENT], response_model=MergeAnswer, openapi_extra=lane(WRITING_LANE)
+)
+async def merge_user(user_id: PathId, body: MergeBody, state: State) -> Response:
+    """Let what an anonymous user was shown and did be that of the account to which he has signed in, at once.
+
+    The anonymous id is empty then. Attributes of the account go before his. Safe to repeat.
+    """
+    if body.anonymous_id == user_id:
+        raise BadInput("anonymous_id: is the user himself")
+    moved = await merge_users(state.stores, user_id, former_id=body.anonymous_id)
+    if moved is None:
+        raise Erased(ERASED)
+    return Response(orjson.dumps({"user_id": user_id, "moved": moved}), media_type="application/json")
 
 
 @router.delete(

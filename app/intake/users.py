@@ -14,8 +14,8 @@ from app.intake.status import ItemStatus, statuses_of_upsert
 from app.intake.traits import traits_of
 from app.storage.erased import Receipt
 from app.storage.stores import Stores
-from app.storage.user_state import drop_states, erase_cached_user, forget_peers
-from app.storage.users import UserRow, erase, upsert_users
+from app.storage.user_state import drop_states, erase_cached_user, forget_peers, forget_users
+from app.storage.users import UserRow, erase, merge, upsert_users
 
 
 class UserRecord(BaseModel):
@@ -59,3 +59,14 @@ async def erase_user(stores: Stores, user_id: str, *, actor: str, request_id: st
     lines = await asyncio.to_thread(erase_rejects, stores.settings.rejects, user_id)
     entries = await erase_cached_user(stores.cache, user_id)
     return Erased(erasure.receipt, {**erasure.deleted, "rejected_lines": lines, "cache_entries": entries})
+
+
+async def merge_users(stores: Stores, user_id: str, *, former_id: str) -> dict[str, int] | None:
+    """Let an anonymous user's log be that of the account he has signed in to; rows moved. None for an erased account.
+
+    Events of the former id that arrive later make him anew: then repeat it.
+    """
+    moved = await merge(stores.database, user_id, former_id=former_id, erased=stores.erased)
+    await forget_users(stores.cache, [user_id, former_id])
+    await forget_peers(stores.cache, [user_id, former_id])
+    return moved

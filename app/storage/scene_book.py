@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import Unavailable
 from app.storage.experiments import Experiment, list_experiments
-from app.storage.flights import Flights, breaker_of
+from app.storage.flights import Breaker, Flights
 from app.storage.scenes import Scene, list_scenes
 from app.storage.stores import Stores
 
@@ -26,7 +26,8 @@ class SceneBook:
         self._scenes: Mapping[str, Scene] = {}
         self._running: Mapping[str, Experiment] = {}  # by scene
         self._read_at = -FRESH_SECONDS  # monotonic seconds
-        self._flights: Flights[None] = Flights(breaker_of(stores.database), patience_seconds=PATIENCE_SECONDS)
+        # A breaker of its own: with so little patience a slow look must not let all of the database count as failing.
+        self._flights: Flights[None] = Flights(Breaker(), patience_seconds=PATIENCE_SECONDS)
 
     async def current(self) -> SceneBook:
         """This book, read again if it is older than a second."""

@@ -48,6 +48,25 @@ _ERASE = {
     "peers": text("DELETE FROM peers WHERE user_id = :user_id OR peer_id = :user_id"),
 }
 
+_ADOPT = text("""
+    INSERT INTO users AS u (user_id, attributes, personalised)
+    SELECT :user_id, attributes, personalised FROM users WHERE user_id = :former_id
+    ON CONFLICT (user_id) DO UPDATE SET changed_at = clock_timestamp(),
+        attributes = CASE WHEN u.attributes = '{}' THEN excluded.attributes ELSE u.attributes END,
+        personalised = u.personalised AND excluded.personalised""")
+_ADOPT_TRAITS = text("""
+    UPDATE user_traits SET user_id = :user_id
+    WHERE user_id = :former_id AND NOT EXISTS (SELECT FROM user_traits t WHERE t.user_id = :user_id)""")
+_MOVE = {
+    table: text(f"UPDATE {table} SET user_id = :user_id WHERE user_id = :former_id")  # noqa: S608 (constants)
+    for table in ("exposures", "behaviours", "rejections")
+}
+_LEAVE = (
+    text("DELETE FROM peers WHERE user_id IN (:user_id, :former_id) OR peer_id = :former_id"),
+    text("DELETE FROM user_traits WHERE user_id = :former_id"),
+    text("DELETE FROM users WHERE user_id = :former_id"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
@@ -135,3 +154,21 @@ async def erase(
         change = Change(actor, "erase", erased.subject_of(user_id), None, {**asdict(receipt), **deleted}, request_id)
         await add_entry(connection, change)
     return Erasure(receipt, deleted)
+
+
+async def merge(database: AsyncEngine, user_id: str, *, former_id: str, erased: ErasedUsers) -> dict[str, int] | None:
+    """Let everything of the former id be the user's, in one transaction; rows moved per table. None when he is erased.
+
+    What is known of the user himself goes before what was known of the former id. Repeating it finds nothing more.
+    """
+    values = {"user_id": user_id, "former_id": former_id}
+    async with transaction(database) as connection:
+        await connection.execute(_OWN_THE_LOG)
+        if await erased.among(connection, [user_id]):
+            return None
+        await connection.execute(_ADOPT, values)
+        await connection.execute(_ADOPT_TRAITS, values)
+        moved = {table: (await connection.execute(sql, values)).rowcount for table, sql in _MOVE.items()}
+        for statement in _LEAVE:
+            await connection.execute(statement, values)
+    return moved

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.api import problems
 from app.api.answers import Problem
 from app.api.problems import OF_ERRORS, OF_STATUSES, ProblemKind
-from app.api.schemas import RecommendBody
+from app.api.recommend_bodies import RecommendBody
 from app.recommend.request import Language
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,6 @@ async def test_every_kind_of_problem_is_explained_with_its_status_cause_and_mend
 async def test_the_examples_of_the_page_are_what_they_say() -> None:
     request, problem = EXAMPLES
 
-    assert RecommendBody.model_validate(request).to_request({}, language=Language.ENGLISH).k == 20
+    assert RecommendBody.model_validate(request).to_request_of_user({}, language=Language.ENGLISH).k == 20
     assert Problem.model_validate(problem).status == 422
     assert set(request) == set(RecommendBody.model_fields)

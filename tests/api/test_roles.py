@@ -26,6 +26,8 @@ RANK = {None: -1, Role.CLIENT: 0, Role.OPS: 1, Role.ADMIN: 2}
 ROLES = {
     ("post", "/recommend"): "client",
     ("get", "/recommend"): "client",
+    ("post", "/recommend/batch"): "ops",
+    ("post", "/users/{user_id}/merge"): "client",
     ("post", "/exposures"): "client",
     ("post", "/behaviours"): "client",
     ("get", "/posts/{post_id}"): "client",
