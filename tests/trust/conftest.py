@@ -6,13 +6,14 @@ its figures are judged after it. A row that cannot be green has `xfail` with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from tests.trust.figures import Row
+from tests.trust.world import Broken, broken_world
 
 Count = TypeVar("Count")
 ROW = pytest.StashKey[Row]()
@@ -31,6 +32,13 @@ def row(request: pytest.FixtureRequest) -> Row:
     assert number is not None, "the test has no mark trust(NUMBER)"
     request.node.stash[ROW] = made = Row(number)
     return made
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+    """A running service that the tests break; each leaves it whole."""
+    with broken_world(tmp_path_factory.mktemp("broken")) as world:
+        yield world
 
 
 @pytest.fixture

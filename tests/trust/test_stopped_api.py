@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -13,16 +12,10 @@ import pytest
 from tests.trust.figures import Row
 from tests.trust.load import REFUSED, Answer, Client, percentile_ms
 from tests.trust.test_store_faults import page_for, send_events
-from tests.trust.world import Broken, broken_world
+from tests.trust.world import Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 EXIT_SECONDS = 10
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
-    with broken_world(tmp_path_factory.mktemp("stopped")) as world:
-        yield world
 
 
 @pytest.mark.trust(1)
@@ -32,13 +25,13 @@ async def test_no_acknowledged_event_is_lost_with_the_api(world: Broken, row: Ro
     kills, chance, ready = at_full(1, 20), random.Random(1), []
     for kill in range(kills):
         client = world.client()
-        sending = asyncio.create_task(send_events(client, f"sent-{kill}", seconds=1.0, sent=sent))
+        sending = asyncio.create_task(send_events(client, f"sent-api-{kill}", seconds=1.0, sent=sent))
         await asyncio.sleep(chance.uniform(0.2, 0.9))
         world.api.kill()
         acknowledged |= await sending
         client.close()
         ready.append(await asyncio.to_thread(world.api.start))
-    stored = world.event_ids()
+    stored = world.event_ids("sent-api-")
 
     row.done = f"{kills} kill -9 of the API at random moments while events came in"
     row.saw("acknowledged", len(acknowledged))

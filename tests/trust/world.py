@@ -37,11 +37,11 @@ class Broken:
         """A client with the key of a role."""
         return Client(HOST, self.api.settings.port, KEYS[role])
 
-    def event_ids(self) -> list[str]:
-        """Ids of the exposures that PostgreSQL has and the world has not sent."""
+    def event_ids(self, prefix: str) -> list[str]:
+        """Ids of the exposures in PostgreSQL that begin so."""
         with psycopg.connect(database_url(self.postgres.port)) as connection:
-            query = "SELECT exposure_id FROM exposures WHERE exposure_id LIKE 'sent-%'"
-            return [str(one) for (one,) in connection.execute(query)]
+            query = "SELECT exposure_id FROM exposures WHERE starts_with(exposure_id, %s)"
+            return [str(one) for (one,) in connection.execute(query, [prefix])]
 
 
 @contextlib.contextmanager
