@@ -56,6 +56,7 @@ FURTHER: Mapping[str, tuple[int, ...]] = {
     "put_picture": (408, 413, 415),
     "post_reindex": (409,),
     "put_experiment": (409,),
+    "merge_user": (410,),
     "promote_generation": (409,),
 }
 
