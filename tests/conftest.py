@@ -22,7 +22,8 @@ database_numbers = count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Of the scoreboard in tests/trust."""
+    """Of the browser tests, and of the scoreboard in tests/trust."""
+    parser.addoption("--pictures", action="store_true", help="save what browser tests see into docs/pictures")
     parser.addoption("--trust-full", action="store_true", help="the full counts of `make trust`")
     parser.addoption("--trust-figures", metavar="FILE", help="append what the scoreboard's rows measured")
     parser.addoption("--trust-rows", metavar="N,N", help="only the tests of these rows of the scoreboard")
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = {int(number) for number in config.getoption("--trust-rows").split(",")}
     marked = [(item, item.get_closest_marker("trust")) for item in items]
     items[:] = [item for item, marker in marked if marker is not None and int(marker.args[0]) in wanted]
+
+
+@pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest) -> bool:
+    """Whether what browser tests see is to be saved for the documents."""
+    return bool(request.config.getoption("--pictures"))
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from app.api.audited import note
 from app.api.guarded import GuardedRoute
 from app.api.keys import OPS
 from app.api.schemas import PathId
-from app.api.state import ApiState, State
+from app.api.state import State
 from app.candidates.listing import list_generations
-from app.errors import BadArtefact, UnknownId
+from app.errors import UnknownId
 
 router = APIRouter(route_class=GuardedRoute, tags=["operations"])
 
@@ -35,18 +35,6 @@ async def promote_generation(generation: PathId, request: Request, state: State)
     if generation not in await asyncio.to_thread(state.generations.ids):
         raise UnknownId("there is no such generation; GET /generations lists them")
     before = state.generations.current()
+    await state.candidates.promote(generation)
     note(request, before={"serving": before}, after={"serving": generation})
-    await asyncio.to_thread(state.generations.promote, generation)
-    await state.show_changes()
-    await _require_serving(state, generation, before)
     return Response(orjson.dumps({"serving": generation, "before": before}), media_type="application/json")
-
-
-async def _require_serving(state: ApiState, generation: str, before: str | None) -> None:
-    """Its files are whole; if this program cannot use them all the same, go back. Raises BadArtefact."""
-    serving = state.candidates.generation
-    if serving is not None and serving.manifest.generation == generation:
-        return
-    if before is not None:
-        await asyncio.to_thread(state.generations.promote, before)
-    raise BadArtefact("the generation is whole, but cannot be loaded here; the one before serves on")

@@ -90,6 +90,22 @@ class ServingCandidates:
             if changed or time.monotonic() - self._viewed_at > EXPIRY_SECONDS:
                 await self._renew_view(self._overlay)
 
+    async def promote(self, generation: str) -> None:
+        """Let a generation serve at once. Raises UnknownId, BadArtefact.
+
+        Its files are whole; if this program cannot use them all the same, the one before serves on.
+        """
+        before = self._folder.current()
+        await asyncio.to_thread(self._folder.promote, generation)
+        self._refused = None
+        await self.refresh()
+        serving = self.generation
+        if serving is not None and serving.manifest.generation == generation:
+            return
+        if before is not None:
+            await asyncio.to_thread(self._folder.promote, before)
+        raise BadArtefact("the generation is whole, but cannot be loaded here; the one before serves on")
+
     async def _follow_pointer(self) -> None:
         """Swap to the generation that the pointer names; a bad one is refused and the old one serves on."""
         wanted = self._folder.current()

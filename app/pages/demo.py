@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import Unavailable
-from app.intake.event_records import BehaviourRecord, ExposureRecord, Kind
+from app.intake.event_records import BehaviourRecord, ExposureRecord, KindOrRejection
 from app.intake.events import save_behaviours, save_exposures
 from app.intake.fields import Id, Position
 from app.pages.feed import SCENE, cards_values, feed_values, serving_values, strip_items
 from app.pages.files import stored_picture
 from app.pages.forms import form_fields
+from app.pages.live import live_values
 from app.pages.looking import (
     PATH,
     keep_visitor,
@@ -62,7 +63,7 @@ class ActOnPost(BaseModel):
 
     exposure_id: Id
     post_id: Id
-    kind: Kind
+    kind: KindOrRejection
 
 
 class ActBody(BaseModel):
@@ -131,6 +132,14 @@ async def serving(request: Request) -> Response:
     """Which generation serves."""
     parts, looking = parts_of(request), looking_of(request)
     return JSONResponse(serving_values(parts, looking.words), headers=dict(PAGE_HEADERS))
+
+
+@fragments.get("/live")
+async def live(request: Request) -> Response:
+    """What has come in, what is learnt from it, and what serves, as of now."""
+    parts, looking = parts_of(request), looking_of(request)
+    values = {"live": await live_values(parts, looking.words), "words": looking.words}
+    return page("live.html", values)
 
 
 @fragments.get("/pictures/{picture_hash}")

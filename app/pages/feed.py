@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+
 from app.domain import User
 from app.errors import ExpiredCursor
 from app.pages.cards import cards_of
-from app.pages.looking import PATH, PERSON, Looking
+from app.pages.live import live_values
+from app.pages.looking import PATH, PERSON, RADII_KM, Looking
 from app.pages.parts import PageParts, is_trained
 from app.pages.strips import StripItem, acted_on, strip_of
 from app.recommend.recommend import recommend
-from app.recommend.request import PostFilter, RecommendRequest
+from app.recommend.request import Near, PostFilter, RecommendRequest
 from app.storage.overview import users_named
 from app.storage.posts import posts_by_id
 from app.storage.user_state import load_user_state
@@ -37,7 +40,7 @@ class PersonOption:
 async def feed_values(parts: PageParts, looking: Looking) -> dict[str, object]:
     """Everything the page shows."""
     people = await users_named(parts.stores.database, PERSON, limit=PEOPLE_LISTED)
-    categories = parts.candidates.view().columns.category.values
+    columns = parts.candidates.view().columns
     return {
         "language": looking.language,
         "user_id": looking.user_id,
@@ -45,7 +48,12 @@ async def feed_values(parts: PageParts, looking: Looking) -> dict[str, object]:
         "category": looking.category,
         "people": [_option(user, looking.words) for user in people],
         "strip": await strip_items(parts, looking.user_id),
-        "categories": sorted(categories),
+        "categories": sorted(columns.category.values),
+        "cities": sorted(columns.city.values),
+        "city": looking.city,
+        "radii": RADII_KM,
+        "radius_km": looking.radius_km,
+        "live": await live_values(parts, looking.words),
         **serving_values(parts, looking.words),
         **await cards_values(parts, looking, cursor=None, first_position=0),
     }
@@ -59,7 +67,7 @@ async def cards_values(
         user_id=looking.user_id,
         k=POSTS_PER_PAGE,
         scene=SCENE,
-        filter=PostFilter(category=(looking.category,) if looking.category else ()),
+        filter=_filter(parts, looking),
         diversity=DIVERSITY,
         cursor=cursor or None,
         reserved_seconds=parts.stores.settings.reserved_seconds,
@@ -78,6 +86,23 @@ async def cards_values(
         "trained": is_trained(parts),
         "words": looking.words,
     }
+
+
+def _filter(parts: PageParts, looking: Looking) -> PostFilter:
+    """What the visitor chose; a radius is around the middle of the city's posts."""
+    category = (looking.category,) if looking.category else ()
+    if looking.city is None:
+        return PostFilter(category=category)
+    columns = parts.candidates.view().columns
+    rows = np.flatnonzero(columns.city.mask([looking.city]))
+    middle = (
+        (float(np.nanmedian(columns.latitude[rows])), float(np.nanmedian(columns.longitude[rows])))
+        if len(rows)
+        else None
+    )
+    if looking.radius_km is None or middle is None or np.isnan(middle).any():
+        return PostFilter(category=category, city=(looking.city,))
+    return PostFilter(category=category, near=Near(*middle, radius_km=looking.radius_km))
 
 
 async def strip_items(parts: PageParts, user_id: str) -> list[StripItem]:

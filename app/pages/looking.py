@@ -19,6 +19,7 @@ from app.recommend.wording import language_of
 
 PERSON, VISITOR = "person-", "visitor-"
 COOKIE, PATH = "tuwen_demo", "/demo"
+RADII_KM = (2, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Looking:
     language: str
     words: Mapping[str, str]
     category: str | None
+    city: str | None
+    radius_km: int | None  # around the centre of the city; None = all that is said to be in it
 
 
 def visitor_of(request: Request) -> str | None:
@@ -59,6 +62,7 @@ def looking_of(request: Request, visitor_id: str | None = None) -> Looking:
     visitor_id = visitor_id or visitor_of(request) or ""
     query = request.query_params
     asked = usable_id(query.get("user", ""))
+    radius_km = _radius_km(query.get("radius", ""))
     language = language_of(query.get("lang"), request.headers.get("accept-language"))
     return Looking(
         visitor_id=visitor_id,
@@ -66,7 +70,13 @@ def looking_of(request: Request, visitor_id: str | None = None) -> Looking:
         language=language,
         words=words_of(language),
         category=query.get("category") or None,
+        city=query.get("city") or None,
+        radius_km=radius_km if radius_km in RADII_KM else None,
     )
+
+
+def _radius_km(typed: str) -> int:
+    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 4 else 0
 
 
 def new_visitor_id() -> str:

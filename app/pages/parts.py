@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.requests import Request
 
+from app.candidates.generation import GenerationFolder
+from app.candidates.query import QueryEncoder
 from app.candidates.serving import ServingCandidates
+from app.metrics import Metrics
 from app.pages.session import SessionSeal, Throttle, session_secret
+from app.storage.jobs import Job
 from app.storage.stores import Stores
 
 PARTS = "pages"  # in the state of the application
@@ -15,25 +20,44 @@ DEMO_SESSION_SECONDS = 30 * 86_400
 ADMIN_SESSION_SECONDS = 8 * 3600
 SIGN_IN_FAILURES = 5
 SIGN_IN_WINDOW_SECONDS = 300.0
+SEARCHES = "searches"  # in the home: what admins searched by, until the network changes
+
+
+class StartReindex(Protocol):
+    """Starts a reindex in a process of its own. Raises Conflict while one is under way."""
+
+    async def __call__(self, *, requested_by: str) -> Job:
+        """The job."""
+        ...
 
 
 @dataclass(frozen=True)
 class PageParts:
-    """The stores, the serving candidates, and what guards each page."""
+    """The stores, the serving candidates, what can be done with them, and what guards each page."""
 
     stores: Stores
     candidates: ServingCandidates
+    generations: GenerationFolder
+    queries: QueryEncoder
+    metrics: Metrics
+    start_reindex: StartReindex
     demo_seal: SessionSeal
     admin_seal: SessionSeal
     sign_ins: Throttle
 
 
-def page_parts(stores: Stores, candidates: ServingCandidates) -> PageParts:
+def page_parts(
+    stores: Stores, candidates: ServingCandidates, *, metrics: Metrics, start_reindex: StartReindex
+) -> PageParts:
     """The parts of a service; goes into the application's state under PARTS."""
     secret = session_secret(stores.settings.home)
     return PageParts(
         stores=stores,
         candidates=candidates,
+        generations=GenerationFolder(stores.settings.generations),
+        queries=QueryEncoder(stores.settings.home / SEARCHES),
+        metrics=metrics,
+        start_reindex=start_reindex,
         demo_seal=SessionSeal(secret, "demo", DEMO_SESSION_SECONDS),
         admin_seal=SessionSeal(secret, "admin", ADMIN_SESSION_SECONDS),
         sign_ins=Throttle(failures=SIGN_IN_FAILURES, window_seconds=SIGN_IN_WINDOW_SECONDS),

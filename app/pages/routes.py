@@ -5,9 +5,37 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.pages import admin, demo
+from app.pages import demo
+from app.pages.admin import (
+    audit,
+    door,
+    generations,
+    jobs,
+    keys,
+    letters,
+    overview,
+    post,
+    posts,
+    space,
+    training,
+    users,
+    why,
+)
 from app.pages.files import static_file
 
+ROOMS = (
+    audit,
+    generations,
+    jobs,
+    keys,
+    letters,
+    post,
+    posts,
+    space,
+    training,
+    users,
+    why,
+)  # each adds its routes to `door.inside`
 router = APIRouter(include_in_schema=False)
 
 
@@ -17,5 +45,5 @@ def static(name: str) -> Response:
     return static_file(name)
 
 
-for one in (demo.router, demo.fragments, admin.router, admin.inside):
+for one in (demo.router, demo.fragments, overview.router, door.router, door.inside):
     router.include_router(one)

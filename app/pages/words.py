@@ -1,8 +1,44 @@
-"""The words of the pages in English and Chinese -> the ones of a chosen language."""
+"""The words of the pages in English and Chinese -> the ones of a chosen language.
+
+The feed's words have names; the console's are their English, with the Chinese in `chinese.json`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+CHINESE = Path(__file__).parent / "chinese.json"
+# What the console calls what the code names.
+NAMES: Mapping[str, str] = {
+    "origin_start": "the pretrained start",
+    "origin_trained": "training on the log",
+    "origin_reindexed": "the network before, posts encoded anew",
+    "whose_own": "the user's own act",
+    "whose_session": "the user's running session",
+    "whose_similar_user": "lent by a user of similar likes:",
+    "whose_similar_attributes": "lent by a user of similar attributes:",
+    "peer_similar_user": "has liked {percent} % of what this user has liked lately",
+    "peer_similar_attributes": "shares {percent} % of this user's attributes",
+    "favourite": "save",
+    "no-picture": "without a picture",
+    "too_large": "too large",
+    "stored": "there",
+    "none": "none",
+    "train": "training",
+}
+
+
+class Translate(Protocol):
+    """English -> the same in one language, with values put into its {places}."""
+
+    def __call__(self, english: str, /, **values: object) -> str:
+        """The words."""
+        ...
+
 
 _WORDS: dict[str, tuple[str, str]] = {
     "strapline": ("posts of picture + title, recommended from what people do", "图文组合推荐：从人们的行为中学习"),
@@ -37,6 +73,33 @@ _WORDS: dict[str, tuple[str, str]] = {
     "credit_changes": ("backgrounds added", "背景为后加"),
     "names_credit": ("Names: Unicode CLDR", "名称：Unicode CLDR"),
     "chance": ("chance of a click", "点击概率"),
+    "not_interested": ("Not interested", "不感兴趣"),
+    "gone": ("Noted: no more of this, and less of what is like it.", "已记录：不再推荐它，也会少推荐类似的。"),
+    "where": ("Where", "地点"),
+    "everywhere": ("everywhere", "不限地点"),
+    "within": ("within {km} km of its centre", "距市中心 {km} 公里内"),
+    "live": ("Watch it learn", "看它学习"),
+    "live_simulated": (
+        "Exposures and acts come from simulated people and from whoever presses the buttons here; counts, training and"
+        " swaps are real.",
+        "曝光与行为来自模拟用户和在此点按的人；计数、训练与换代都是真实的。",
+    ),
+    "live_exposures": ("exposures in the log", "日志中的曝光"),
+    "live_acts": ("acts in the log", "日志中的行为"),
+    "live_minute": ("{count} in the last minute", "最近一分钟 {count} 条"),
+    "live_clicks": ("clicks per exposure, as they arrived in the last 20 minutes", "最近 20 分钟每次曝光的点击"),
+    "live_training": ("Training now", "正在训练"),
+    "live_reindex": ("Encoding all posts anew", "正在重新编码全部帖子"),
+    "live_waiting": (
+        "Learning goes on when {count} more exposures have arrived, or at the latest after a pause.",
+        "再到 {count} 条曝光就继续学习，最迟在间隔之后。",
+    ),
+    "live_ready": ("Enough has arrived: training begins in a moment.", "曝光已足够，训练即将开始。"),
+    "live_since": ("serves since {time}", "{time}前上线"),
+    "live_recall": (
+        "finds {trained} % of what people act on later among its first ten; before any training {start} %",
+        "前十中包含人们之后会互动的 {trained} %；训练前为 {start} %",
+    ),
     "close": ("Close", "关闭"),
     # behaviours
     "click": ("Open", "查看"),
@@ -88,3 +151,23 @@ def words_of(language: str) -> Mapping[str, str]:
     """Every word in one language; English for an unknown one."""
     column = 1 if language == "zh" else 0
     return {key: both[column] for key, both in _WORDS.items()}
+
+
+@cache
+def chinese() -> Mapping[str, str]:
+    """English -> Chinese, of the console."""
+    words: dict[str, str] = json.loads(CHINESE.read_text(encoding="utf-8"))
+    return words
+
+
+@cache
+def translator(language: str) -> Translate:
+    """Into Chinese where it is wanted and known; else the English itself."""
+    known = chinese() if language == "zh" else {}
+
+    def translate(english: str, /, **values: object) -> str:
+        english = NAMES.get(english, english)
+        words = known.get(english, english)
+        return words.format(**values) if values else words
+
+    return translate

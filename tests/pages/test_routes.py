@@ -120,7 +120,7 @@ def test_the_admin_page_takes_an_admin_key_only(http: httpx.Client) -> None:
     assert "no admin key" in refused.text
     assert accepted.status_code == 303
     assert "httponly" in accepted.headers["Set-Cookie"].lower()
-    assert "Counts" in http.get("/admin").text
+    assert "How much there is" in http.get("/admin").text
 
 
 @pytest.mark.parametrize("path", ["/admin/pictures/" + "0" * 64, "/admin/generations/x/report.png"])
@@ -132,10 +132,46 @@ def test_admin_files_need_the_session(site: Site, path: str) -> None:
 def test_a_strange_user_id_is_shown_as_text(http: httpx.Client, user_id: str) -> None:
     http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
 
-    answer = http.get(f"/admin?user={user_id}")
+    answer = http.get(f"/admin/user?id={user_id}")
 
     assert answer.status_code < 500
     assert "<script>" not in answer.text
+
+
+ROOMS = ("posts", "alike", "users", "generations", "training", "map", "jobs", "dead-letters", "audit", "keys")
+WRITES = ("post/hide", "post/edit", "generations/promote", "generations/reindex", "keys/create", "keys/revoke")
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "map.json", "posts.csv", "jobs.csv", "audit.csv", "dead-letters.csv"])
+def test_every_room_needs_the_session(site: Site, room: str) -> None:
+    assert httpx.get(f"{site.address}/admin/{room}").status_code == 403
+
+
+@pytest.mark.parametrize("path", [*WRITES, "dead-letters/replay", "dead-letters/drop", "alike", "sign-out"])
+def test_no_room_takes_writes_from_a_foreign_page_or_without_the_session(site: Site, path: str) -> None:
+    with httpx.Client(base_url=site.address, headers={"Origin": site.address}) as http:
+        assert http.post(f"/admin/{path}", headers=FORM, content="x=1").status_code == 403
+        http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+        foreign = {"Origin": "https://evil.example"}
+        assert http.post(f"/admin/{path}", headers=foreign | FORM, content="x=1").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example", "/demo", "/admin\\@evil.example", "/admin/\r\nX: y", "/adminx"]
+)
+def test_preferences_lead_back_into_the_console_only(http: httpx.Client, back: str) -> None:
+    answer = http.get("/admin/preferences", params={"language": "zh", "back": back})
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin")
+
+
+def test_the_catalogue_is_downloaded_as_a_sheet(http: httpx.Client) -> None:
+    http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+
+    lines = http.get("/admin/posts.csv").text.splitlines()
+
+    assert lines[0].startswith("\ufeffpost_id,title,category")
+    assert len(lines) == 97
 
 
 def test_guessing_the_admin_key_is_slowed_down(http: httpx.Client) -> None:

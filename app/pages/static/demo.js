@@ -9,7 +9,7 @@ const serving = document.getElementById("serving");
 const closer = document.getElementById("closer");
 const SEEN_SHARE = 0.5;
 const REPORT_AFTER_MS = 800;
-const LOOK_AGAIN_MS = 10000;
+const LOOK_AGAIN_MS = 4000;
 
 let generation = serving.dataset.generation;
 let waiting = [];
@@ -98,7 +98,7 @@ function comeCloser(card) {
 
 async function act(card, kind) {
   note(card);
-  for (const button of card.querySelectorAll(`.acts [data-kind="${kind}"]`)) button.setAttribute("aria-pressed", "true");
+  for (const button of card.querySelectorAll(`.acts [data-kind="${kind}"], .not-interested[data-kind="${kind}"]`)) button.setAttribute("aria-pressed", "true");
   if (kind === "click") comeCloser(card);
   await reportSeen();
   await send("/demo/behaviours", {
@@ -110,7 +110,8 @@ async function act(card, kind) {
       at: new Date().toISOString(),
     }],
   });
-  if (kind !== "click") say(cards.dataset.noted);
+  if (kind === "not_interested") card.classList.add("gone");
+  if (kind !== "click") say(kind === "not_interested" ? cards.dataset.gone : cards.dataset.noted);
   strip.innerHTML = await fragment("/demo/strip");
 }
 
@@ -119,7 +120,8 @@ async function load(extra) {
   toast.hidden = true;
   try {
     await reportSeen();
-    const html = await fragment("/demo/cards", { category: cards.dataset.category, ...extra });
+    const { category, city, radius } = cards.dataset;
+    const html = await fragment("/demo/cards", { category, city, radius, ...extra });
     if (extra.cursor) {
       cards.querySelector(".tail:last-of-type").outerHTML = html;
     } else {
@@ -140,7 +142,6 @@ async function lookAgain() {
   if (now.generation === generation) return;
   generation = now.generation;
   serving.dataset.generation = now.generation;
-  serving.querySelector("code").textContent = now.generation;
   document.getElementById("made-from").textContent = now.made_from;
   say(cards.dataset.turned);
 }
@@ -153,12 +154,27 @@ cards.addEventListener("click", (event) => {
   const button = event.target.closest("[data-kind]");
   if (button) trying(act(button.closest(".card"), button.dataset.kind));
 });
-more.addEventListener("click", () => {
+// The feed goes on by itself when its end comes near; the button is for keyboards and for a lost connection.
+function goOn() {
   const tail = cards.querySelector(".tail:last-of-type");
+  if (cards.hasAttribute("aria-busy") || !tail || !tail.dataset.cursor) return;
   trying(load({ cursor: tail.dataset.cursor, from: cards.querySelectorAll(".card").length }));
-});
+}
+more.addEventListener("click", goOn);
+new IntersectionObserver((entries) => {
+  if (entries.some((entry) => entry.isIntersecting) && scrollY > 0) goOn();
+}, { rootMargin: "600px" }).observe(more.parentElement);
+for (const choice of document.querySelectorAll("[data-submits]")) {
+  choice.addEventListener("change", () => choice.form.submit());
+}
+
+async function renewLive() {
+  if (document.hidden) return;
+  document.getElementById("live").innerHTML = await fragment("/demo/live");
+  await lookAgain();
+}
 document.getElementById("refresh").addEventListener("click", () => trying(load({})));
 document.getElementById("user").addEventListener("change", (event) => event.target.form.submit());
 addEventListener("pagehide", () => { reportSeen().catch(() => undefined); });
-setInterval(() => { lookAgain().catch(() => undefined); }, LOOK_AGAIN_MS);
+setInterval(() => { renewLive().catch(() => undefined); }, LOOK_AGAIN_MS);
 watch();

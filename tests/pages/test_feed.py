@@ -1,39 +1,15 @@
-"""The pages as people see them: a real browser on a real service."""
+"""The demo feed as people see it: a real browser on a real service."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
 
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.pages.conftest import ADMIN_KEY, Site
+from tests.pages.conftest import DESK, PHONE, Scheme, Site, broken_rules, opened, overflow, save_picture
 
 pytestmark = pytest.mark.browser
-Scheme = Literal["light", "dark"]
-PHONE = ViewportSize(width=390, height=844)
-DESK = ViewportSize(width=1440, height=900)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-
-
-@contextmanager
-def _page(browser: Browser, size: ViewportSize = DESK, scheme: Scheme = "light") -> Iterator[Page]:
-    """A page of a fresh browser profile; leaving it, nothing may have gone wrong in the console."""
-    context = browser.new_context(viewport=size, color_scheme=scheme, locale="en-GB")
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def _overflow(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
 def _titles(page: Page) -> list[str]:
@@ -51,20 +27,24 @@ def _rows(site: Site, table: str, user_id: str) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_feed_fits_its_screen(
-    site: Site, browser: Browser, size: ViewportSize, scheme: Scheme, language: str
+    site: Site, browser: Browser, size: ViewportSize, scheme: Scheme, language: str, pictures: bool
 ) -> None:
-    with _page(browser, size, scheme) as page:
-        page.goto(f"{site.address}/demo?user=person-001&lang={language}")
+    with opened(browser, size, scheme) as page:
+        page.goto(f"{site.address}/demo?lang={language}")
 
         expect(page.locator(".card")).to_have_count(16)
         expect(page.locator(".card .picture img").first).to_have_js_property("naturalWidth", 224)
-        assert _overflow(page) <= 0
+        assert overflow(page) <= 0
         expect(page.locator(".simulated")).to_contain_text("simulated" if language == "en" else "模拟")
         expect(page.locator(".credit")).to_contain_text("OpenMoji")
+        if size == DESK:
+            assert broken_rules(page) == []
+            if pictures and (scheme, language) == ("light", "en"):
+                save_picture(page, "demo")
 
 
 def test_what_comes_into_sight_is_recorded_as_shown(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?user=person-002")
         with page.expect_response("**/demo/exposures"):
             page.mouse.wheel(0, 300)
@@ -76,7 +56,7 @@ def test_what_comes_into_sight_is_recorded_as_shown(site: Site, browser: Browser
 
 
 def test_a_like_turns_the_feed_and_is_named_as_the_reason(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?user=person-003&lang=en")
         before, card = _titles(page), page.locator(".card").nth(1)
         liked = card.locator("h2").text_content()
@@ -92,7 +72,7 @@ def test_a_like_turns_the_feed_and_is_named_as_the_reason(site: Site, browser: B
 
 
 def test_all_five_behaviours_arrive(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?user=person-004")
         card = page.locator(".card").first
         for kind in ("like", "favourite", "share", "comment"):
@@ -108,8 +88,56 @@ def test_all_five_behaviours_arrive(site: Site, browser: Browser) -> None:
         assert kinds == {"click", "like", "favourite", "share", "comment"}
 
 
+def test_what_is_not_wanted_never_comes_back(site: Site, browser: Browser) -> None:
+    with opened(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-008&lang=en")
+        card = page.locator(".card").first
+        title = card.locator("h2").text_content()
+        with page.expect_response("**/demo/strip*"):
+            card.locator(".not-interested").click()
+        expect(page.locator("#toast")).to_contain_text("no more of this")
+        with page.expect_response("**/demo/cards*"):
+            page.click("#refresh")
+
+        expect(page.locator(".card h2", has_text=title)).to_have_count(0)
+        expect(page.locator("#strip li")).to_have_count(0)
+
+
+def test_the_feed_goes_on_by_itself_when_its_end_comes_near(site: Site, browser: Browser) -> None:
+    with opened(browser, PHONE) as page:
+        page.goto(f"{site.address}/demo?user=person-001")
+        with page.expect_response("**/demo/cards*"):
+            page.evaluate("scrollTo(0, document.body.scrollHeight)")
+
+        expect(page.locator(".card").nth(31)).to_be_attached()
+
+
+def test_a_city_and_a_radius_show_only_what_is_there(site: Site, browser: Browser) -> None:
+    with opened(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-002&lang=en")
+        page.select_option("#city", "上海")
+        page.wait_for_url("**city=%E4%B8%8A%E6%B5%B7**")
+        assert set(page.locator(".card .facts > span:nth-child(2)").all_text_contents()) == {"上海"}
+        in_the_city = page.locator(".card").count()
+        page.select_option("#radius", "2")
+        page.wait_for_url("**radius=2**")
+
+        assert 0 < page.locator(".card").count() < in_the_city
+
+
+def test_the_panel_shows_what_comes_in_and_what_serves(site: Site, browser: Browser) -> None:
+    with opened(browser) as page:
+        page.goto(f"{site.address}/demo?user=person-001&lang=en")
+        before = int((page.locator(".live-counts dd").first.text_content() or "").replace(",", ""))
+        with page.expect_response("**/demo/exposures"):
+            page.mouse.wheel(0, 900)
+
+        expect(page.locator(".live-counts dd").first).not_to_have_text(f"{before:,}", timeout=15_000)
+        expect(page.locator("#live code")).not_to_be_empty()
+
+
 def test_load_more_goes_on_without_repeating(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?user=person-005")
         with page.expect_response("**/demo/cards*"):
             page.click("#more")
@@ -122,7 +150,7 @@ def test_load_more_goes_on_without_repeating(site: Site, browser: Browser) -> No
 
 
 def test_a_category_shows_only_its_posts(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?user=person-006&lang=en")
         page.locator(".chips").get_by_text("Food", exact=True).click()
 
@@ -131,7 +159,7 @@ def test_a_category_shows_only_its_posts(site: Site, browser: Browser) -> None:
 
 
 def test_a_new_visitor_starts_with_nothing(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo?lang=en")
         first = page.locator("#cards").get_attribute("data-user")
         page.get_by_text("New visitor", exact=True).click()
@@ -143,31 +171,9 @@ def test_a_new_visitor_starts_with_nothing(site: Site, browser: Browser) -> None
 
 
 def test_choosing_a_person_shows_his_feed(site: Site, browser: Browser) -> None:
-    with _page(browser) as page:
+    with opened(browser) as page:
         page.goto(f"{site.address}/demo")
         page.select_option("#user", "person-007")
         page.wait_for_url("**user=person-007**")
 
         assert page.locator("#cards").get_attribute("data-user") == "person-007"
-
-
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_admin_page_shows_the_service_to_who_has_the_key(
-    site: Site, browser: Browser, size: ViewportSize, scheme: Scheme
-) -> None:
-    with _page(browser, size, scheme) as page:
-        page.goto(f"{site.address}/admin")
-        assert _overflow(page) <= 0
-        page.fill("#key", ADMIN_KEY)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.locator("h2").first).to_have_text("Generation")
-        page.fill("#user", "person-003")
-        page.get_by_role("button", name="Show").click()
-
-        expect(page.locator("#person")).to_contain_text("Recommendations now")
-        expect(page.locator("#person .beside > div:last-child li")).to_have_count(15)
-        assert _overflow(page) <= 0
-        page.wait_for_load_state("networkidle")  # pictures still under way would come without the session
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.locator("h1")).to_have_text("Sign in")
