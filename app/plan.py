@@ -33,7 +33,7 @@ class TrainingPlan:
 
     seed: int = 0
     epochs: int = 3  # passes over the new samples
-    batch_samples: int = 768  # at least so many in a batch
+    batch_samples: int = 640  # at least so many in a batch
     chunk_size: int = 16  # consecutive samples of one account, which share most of their history
     learning_rate: float = 2e-3
     continued_learning_rate: float = 3e-4  # when the cycle continues from a trained network
