@@ -17,7 +17,7 @@ from app.console import errors
 from app.domain import Role
 from app.errors import TuwenError
 from app.evaluation.asked import PROTOCOLS
-from app.settings import Settings, load_settings
+from app.settings import Settings, load_settings, with_workers
 
 Command = Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]
 
@@ -30,9 +30,7 @@ def main() -> None:
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         if arguments.command == "serve":
-            from app.main import serve  # the web framework is of no use to the other commands
-
-            sys.exit(serve(settings))
+            sys.exit(_serve(arguments, settings))
         run: Command = arguments.run
         sys.exit(asyncio.run(run(arguments, settings)))
     except TuwenError as error:
@@ -42,13 +40,28 @@ def main() -> None:
         sys.exit(130)
 
 
+def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run the API; the web framework is of no use to the other commands, nor to the parent of several workers."""
+    if arguments.workers is not None:
+        settings = with_workers(settings, arguments.workers)
+    if settings.workers > 1 and arguments.inherited_socket is None:
+        from app.workers import serve_with_workers
+
+        return serve_with_workers(settings)
+    from app.main import serve
+
+    return serve(settings, inherited_socket=arguments.inherited_socket)
+
+
 def _parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     about = "Recommendations of picture + title posts, learnt from the feed's own exposure log."
     parser = argparse.ArgumentParser(prog="tuwen", description=about)
     commands_of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    commands_of.add_parser("serve", help="run the API and its pages")
+    serve = commands_of.add_parser("serve", help="run the API and its pages")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes that share the port (TUWEN_WORKERS, 1)")
+    serve.add_argument("--inherited-socket", type=int, help=argparse.SUPPRESS)  # one of the workers
     _command(commands_of, "trainer", commands.trainer, help="run the sidecar that trains and reindexes, for ever")
     _command(commands_of, "train", commands.train, help="run one training cycle, publish it, exit")
     reindex = _command(commands_of, "reindex", commands.reindex, help="encode all posts, build and swap the index")

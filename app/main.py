@@ -7,7 +7,8 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import orjson
@@ -44,12 +45,13 @@ from app.api.state import STATE, ApiState, api_state, lanes
 from app.api.wire import WireProtocol
 from app.candidates.encode import use_threads
 from app.candidates.serving import ServingCandidates
-from app.errors import TuwenError, Unavailable
+from app.errors import TuwenError
 from app.metrics import Metrics
+from app.opening import announce, listen
 from app.pages.parts import PARTS, page_parts
 from app.pages.routes import router as page_routes
 from app.settings import Settings
-from app.storage.keys import NewKey, bootstrap_keys
+from app.storage.keys import bootstrap_keys
 from app.storage.stores import Stores, open_stores
 from app.tracing import tracing
 
@@ -95,7 +97,7 @@ def create_app(stores: Stores) -> FastAPI:
     state = api_state(stores, candidates, metrics)
     setattr(app.state, STATE, state)
     setattr(app.state, KEYS, KeyRing(stores))
-    setattr(app.state, LANES, lanes(metrics))
+    setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
     parts = page_parts(stores, candidates, metrics=metrics, start_reindex=state.children.start)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
@@ -137,20 +139,24 @@ async def _follow(candidates: ServingCandidates) -> None:
         await asyncio.sleep(RESTART_SECONDS)
 
 
-def serve(settings: Settings) -> int:
-    """Run the API until SIGTERM or Ctrl-C. Raises Unavailable when the port or a store cannot be used."""
+def serve(settings: Settings, *, inherited_socket: int | None = None) -> int:
+    """Run the API until SIGTERM or Ctrl-C. Raises Unavailable when the port or a store cannot be used.
+
+    One of several workers gets the socket of their parent, and ends with it.
+    """
     write_log_lines(settings.log_level)
     use_threads(THREADS_OF_A_REQUEST)
-    with contextlib.closing(_listen(settings.host, settings.port)) as listener, tracing(settings, process="api"):
+    is_worker = inherited_socket is not None
+    listener = socket.socket(fileno=inherited_socket) if is_worker else listen(settings.host, settings.port)
+    with contextlib.closing(listener), tracing(settings, process="api"):
         config = uvicorn.Config("", log_config=None)  # only for its choice of the event loop
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(settings, listener))
+            runner.run(_serve(settings, listener, is_worker=is_worker))
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool) -> None:
     async with open_stores(settings) as stores:
-        announce(await bootstrap_keys(stores))
         app = create_app(stores)
         state: ApiState = getattr(app.state, STATE)
         config = uvicorn.Config(
@@ -163,8 +169,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        print(f"Tuwen listens on http://{_authority(settings)}", flush=True)
-        await Server(config, state.stopping, drain_seconds=settings.drain_seconds).serve(sockets=[listener])
+        server = Server(config, state.stopping, drain_seconds=settings.drain_seconds)
+        if is_worker:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), server.handle_exit, signal.SIGTERM, None)
+        else:
+            announce(settings, await bootstrap_keys(stores))
+        await server.serve(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -197,31 +207,3 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
-
-
-def announce(made: Sequence[NewKey]) -> None:
-    """Print keys just made: their secrets are written nowhere else."""
-    if made:
-        print("API keys, shown this once (`tuwen keys create` makes others):")
-        for new in made:
-            print(f"  {new.key.role:<6} {new.secret}", flush=True)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises Unavailable with what to do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as problem:
-        listener.close()
-        hint = "stop what uses it, or choose another TUWEN_HOST or TUWEN_PORT"
-        raise Unavailable(f"cannot listen on {host}:{port}: {problem.strerror}; {hint}") from None
-    listener.set_inheritable(False)
-    return listener
-
-
-def _authority(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{host}:{settings.port}"

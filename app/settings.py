@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     )
     ops_key: SecretStr | None = Field(None, description="bootstrap key of role ops; made at first start if absent")
     admin_key: SecretStr | None = Field(None, description="bootstrap key of role admin; made at first start if absent")
+    workers: int = Field(1, ge=1, le=64, description="API processes that share the port, the index and the memory")
     demo: bool = Field(False, description="serve /demo, where whoever reaches the port acts as a simulated person")
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
@@ -87,6 +88,14 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     ours = {f"TUWEN_{name.upper()}": str(value) for name, value in plain.items()}
     return {name: value for name, value in os.environ.items() if not name.startswith("TUWEN_")} | ours
+
+
+def with_workers(settings: Settings, workers: int) -> Settings:
+    """The same with another number of API processes. Raises BadSettings."""
+    try:
+        return Settings.model_validate({**settings.model_dump(), "workers": workers})
+    except ValidationError:
+        raise BadSettings(f"--workers {workers}: a number from 1 to 64") from None
 
 
 def load_settings() -> Settings:

@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "app.metrics": {"app.domain"},
     "app.tracing": {"app.settings", "app.errors"},
     "app.console": WORDS,
+    "app.opening": {*WORDS, "app.storage"},
     "app.plan": {*WORDS, "app.samples", "models"},
     "app.storage": {*WORDS, "migrations"},
     "app.doctor": {*WORDS, "app.plan", "app.storage", "app.candidates"},
@@ -50,7 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "migrations": {*WORDS, "app.storage"},
 }
 # These may import every part; no part imports them.
-WIRING = {"app.main", "app.trainer", "app.cli", "app.commands", "app.upkeep", "demo", "scripts"}
+WIRING = {"app.main", "app.workers", "app.trainer", "app.cli", "app.commands", "app.upkeep", "demo", "scripts"}
 
 # Package -> the only places that may import it.
 FENCES: dict[str, tuple[str, ...]] = {

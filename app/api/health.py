@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ async def get_health(state: State) -> Response:
         "counts": await row_counts(state.stores.database) if has_database else None,
         "jobs": await latest_jobs(state.stores.database, limit=5) if has_database else None,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "process_id": os.getpid(),
         "uptime_seconds": round(time.monotonic() - state.started_at, 1),
     }
     return _json(content)

@@ -65,6 +65,7 @@ class HealthAnswer(BaseModel):
             "counts": {"posts": 4012, "users": 800, "exposures": 91210, "behaviours": 10022},
             "jobs": [],
             "versions": {"python": "3.11.9", "tuwen": "0.1.0"},
+            "process_id": 4711,
             "uptime_seconds": 3600.0,
         }
     )
@@ -76,6 +77,7 @@ class HealthAnswer(BaseModel):
     counts: dict[str, int] | None
     jobs: list[JobAnswer] | None
     versions: dict[str, str | None]
+    process_id: int
     uptime_seconds: float
 
 

@@ -76,9 +76,10 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
     )
 
 
-def lanes(metrics: Metrics) -> dict[str, Lane]:
-    """How many requests of each sort are worked on at once: as many as there are cores to work on them."""
+def lanes(metrics: Metrics, *, workers: int = 1) -> dict[str, Lane]:
+    """How many requests of each sort one of the workers has at once: together as many as there are cores for them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = max(1, cores // workers)
     places = {SERVING_LANE: cores, WRITING_LANE: 4, PICTURE_LANE: cores}
     return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -30,6 +31,14 @@ CATALOGUE = [
 @pytest.fixture
 def settings(settings: Settings, small_plan: Path) -> Settings:
     return settings.model_copy(update={"plan": small_plan})
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 @pytest.fixture

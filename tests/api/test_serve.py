@@ -23,9 +23,8 @@ GOOD = b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n"
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return settings.model_copy(update={"port": free.getsockname()[1]})
+def settings(settings: Settings, free_port: int) -> Settings:
+    return settings.model_copy(update={"port": free_port})
 
 
 @contextmanager

@@ -1,0 +1,110 @@
+"""Several API processes on one port: each sees at once what was changed through another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import httpx
+import pytest
+
+from app.candidates.generation import GenerationFolder
+from app.candidates.reindex import run_reindex
+from app.domain import Role
+from app.intake.posts import save_posts
+from app.settings import Settings
+from app.storage.stores import Stores
+from tests.api.conftest import CATALOGUE
+from tests.api.test_serve import serving, stopped
+
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+def settings(settings: Settings, free_port: int) -> Settings:
+    return settings.model_copy(update={"port": free_port, "workers": 2})
+
+
+@contextmanager
+def one_client_per_worker(settings: Settings, secrets: dict[Role, str]) -> Iterator[dict[int, httpx.Client]]:
+    """A connection to each worker, by its process id. Which of them takes a connection is the kernel's choice."""
+    with ExitStack() as stack:
+        headers = {"Authorization": f"Bearer {secrets[Role.ADMIN]}"}
+        clients: dict[int, httpx.Client] = {}
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(clients) < settings.workers:
+            assert time.monotonic() < deadline
+            client = httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", headers=headers, timeout=10)
+            one = stack.enter_context(client)
+            with suppress(httpx.TransportError):  # taken by a worker that was just dying
+                clients.setdefault(one.get("/health").json()["process_id"], one)
+        yield clients
+
+
+def recommended(client: httpx.Client) -> tuple[str, set[str]]:
+    answer = client.post("/recommend", json={"user_id": "somebody", "include_seen": True}).json()
+    return answer["generation"], {item["post_id"] for item in answer["items"]}
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def test_what_one_worker_changes_every_worker_shows_with_the_next_request(
+    stores: Stores, settings: Settings, secrets: dict[Role, str]
+):
+    await save_posts(stores, CATALOGUE)
+    first = await run_reindex(stores, requested_by="test")
+    with serving(settings) as process, one_client_per_worker(settings, secrets) as clients:
+        one, other = clients.values()
+        everything = {post.post_id for post in CATALOGUE}
+        assert recommended(one) == recommended(other) == (first, everything)
+
+        assert one.patch("/posts/p1", json={"hidden": True}).is_success
+        assert recommended(other)[1] == everything - {"p1"}
+
+        assert other.delete("/posts/p2").is_success
+        assert recommended(one)[1] == everything - {"p1", "p2"}
+
+        began = time.monotonic()
+        assert one.post("/posts", json={"posts": [{"post_id": "new", "title": "海鲜面"}]}).is_success
+        until(lambda: all("new" in recommended(client)[1] for client in (one, other)))
+        assert time.monotonic() - began < 2
+
+        second = await run_reindex(stores, requested_by="test")
+        until(lambda: {recommended(client)[0] for client in (one, other)} == {second})
+        assert one.post(f"/generations/{first}/promote").is_success
+        until(lambda: {recommended(client)[0] for client in (one, other)} == {first})
+        assert GenerationFolder(settings.generations).current() == first
+        assert "Traceback" not in stopped(process)
+
+
+async def test_a_worker_that_dies_is_replaced_and_none_outlives_the_parent(
+    stores: Stores, settings: Settings, secrets: dict[Role, str]
+):
+    with serving(settings) as process:
+        with one_client_per_worker(settings, secrets) as clients:
+            lost, kept = clients
+        os.kill(lost, signal.SIGKILL)
+        with one_client_per_worker(settings, secrets) as clients:
+            assert kept in clients
+            assert lost not in clients
+
+        process.kill()
+
+        until(lambda: not any(is_running(worker) for worker in clients))
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
