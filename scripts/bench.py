@@ -28,11 +28,12 @@ from scripts.bench_import import measure_import
 from scripts.bench_movielens import measure_movielens
 from scripts.bench_processes import say
 from scripts.bench_recommend import measure_recommend
+from scripts.bench_scaled import measure_scaled
 from scripts.bench_training import measure_training
 from scripts.bench_truth import measure_truth
 from scripts.bench_world import TINY, BenchWorld, Sizes, filled_home
 
-ROWS = ("import", "training", "reindex", "recommend", "demo", "movielens", "continued", "truth")
+ROWS = ("import", "training", "reindex", "recommend", "scaled", "demo", "movielens", "continued", "truth")
 OF_MOVIELENS = {"movielens", "continued"}  # rows that need the data
 STOP_SECONDS = 30.0  # for servers that nobody uses any longer
 PROBLEMS = (TuwenError, subprocess.CalledProcessError, TimeoutError)
@@ -60,6 +61,8 @@ class Bench:
             return measure_encoding(self._world, self._sizes)
         if row == "recommend":
             return measure_recommend(self._world, self._sizes)
+        if row == "scaled":
+            return measure_scaled(self._world, self._sizes)
         if row == "demo":
             return measure_demo(self._folder / "demo")
         if row == "truth":

@@ -76,6 +76,18 @@ def peak_gib(pid: int) -> float | None:
     return kibibytes[0] / 2**20 if kibibytes else None
 
 
+def shared_memory_bytes(pid: int) -> int | None:
+    """What a process and its children have resident, each shared page counted once; None where /proc does not say."""
+    total = 0
+    try:
+        for one in (pid, *descendants(pid)):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except OSError:
+        return None
+    return total
+
+
 def cpu_seconds(pid: int) -> float | None:
     """CPU time of the process so far, all its threads."""
     try:

@@ -123,15 +123,16 @@ def wait_until_ready(client: http.client.HTTPConnection) -> None:
     raise TimeoutError(f"the API was not ready after {READY_SECONDS} s")
 
 
-def ask(client: http.client.HTTPConnection, key: str, user_id: str) -> None:
-    """One page; a page that is not full, or lacks something, would be quicker than it should."""
+def ask(client: http.client.HTTPConnection, key: str, user_id: str, *, path: str = "/recommend") -> bytes:
+    """One page, as its bytes."""
     body = json.dumps({"user_id": user_id, "k": K})
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    client.request("POST", "/recommend", body, headers)
+    client.request("POST", path, body, headers)
     answer = client.getresponse()
     content = answer.read()
     if answer.status != http.HTTPStatus.OK:
-        raise RuntimeError(f"/recommend answered {answer.status}: {content[:200]!r}")
+        raise RuntimeError(f"{path} answered {answer.status}: {content[:200]!r}")
+    return content
 
 
 def look(client: http.client.HTTPConnection) -> None:
@@ -140,7 +141,7 @@ def look(client: http.client.HTTPConnection) -> None:
     client.getresponse().read()
 
 
-def timed(pid: int, into: Timed, request: Callable[[str], None], users: Sequence[str]) -> None:
+def timed(pid: int, into: Timed, request: Callable[[str], object], users: Sequence[str]) -> None:
     """Make one request for each of the users, one after another."""
     cpu_before = cpu_seconds(pid)
     for user in users:

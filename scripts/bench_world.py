@@ -36,6 +36,8 @@ class Sizes:
     repeats: int = 5
     ready_batches: int = 6
     requests: int = 2_000
+    candidates: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    scaled_requests: int = 2_000
 
 
 TINY = Sizes(
@@ -48,6 +50,8 @@ TINY = Sizes(
     repeats=2,
     ready_batches=2,
     requests=20,
+    candidates=(60, 5_000),
+    scaled_requests=40,
 )
 
 

@@ -1,0 +1,35 @@
+"""`python -m scripts.bench_canned FILE`: the product's application whose /canned answers every request with the file.
+
+The floor of /recommend: the same middlewares, key, lane and checked body, the same bytes back, and no recommending.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+import app.api.recommend
+from app.api.guarded import GuardedRoute, lane
+from app.api.keys import CLIENT
+from app.api.schemas import RecommendBody
+from app.api.state import SERVING_LANE, State
+from app.main import serve
+from app.settings import load_settings
+
+router = APIRouter(route_class=GuardedRoute)
+CONTENT = Path(sys.argv[1]).read_bytes()
+
+
+@router.post("/canned", dependencies=[CLIENT], openapi_extra=lane(SERVING_LANE))
+async def canned(body: RecommendBody, state: State) -> Response:
+    """The same bytes for everybody."""
+    body.to_request(reserved_seconds=state.stores.settings.reserved_seconds)
+    return Response(CONTENT, media_type="application/json")
+
+
+if __name__ == "__main__":
+    app.api.recommend.router.routes.extend(router.routes)
+    sys.exit(serve(load_settings()))
