@@ -38,7 +38,7 @@ def test_an_unknown_row_is_refused_with_the_known_ones():
     ran = bench("speed")
 
     assert ran.returncode == 2
-    assert "import, training, reindex, recommend, demo, movielens" in ran.stderr
+    assert "import, training, reindex, recommend, scaled, demo, movielens" in ran.stderr
 
 
 def test_a_target_that_is_missed_is_printed_as_missed():
