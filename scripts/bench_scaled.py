@@ -212,7 +212,7 @@ def _faiss_ms(view: CandidateView, asked: Sequence[tuple]) -> float:  # type: ig
 
 
 def _network_ms(view: CandidateView) -> float:
-    """The bare forward pass of the prediction network over a page and a history, tensors ready."""
+    """The bare forward pass of the prediction network over the ranked matches and a history, tensors ready."""
     from models.batch import BEHAVIOURS, History
 
     width, items = view.vectors.base.shape[1], 60
@@ -227,13 +227,13 @@ def _network_ms(view: CandidateView) -> float:
         seconds_since_shown=torch.ones(1, items),
         is_reference=torch.ones(1, items, dtype=torch.bool),
     )
-    page, quality, semantic = torch.randn(K, width), torch.zeros(K), torch.randn(1, items, width)
+    page, quality, semantic = torch.randn(POOL, width), torch.zeros(POOL), torch.randn(1, items, width)
 
-    def forward(one: object) -> object:
+    def once(one: object) -> object:
         with torch.inference_mode():
             return view.network.rank(page, quality, semantic, history)
 
-    return _cpu_ms(forward, [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * 200)
+    return _cpu_ms(once, [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * 200)
 
 
 def _recall(view: CandidateView, asked: Sequence[tuple], share: float) -> float:  # type: ignore[type-arg]
