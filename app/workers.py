@@ -61,13 +61,16 @@ class Workers:
         return 0
 
     async def _keep_running(self, number: int) -> int:
-        """Run one worker, and another in its place whenever it dies; 1 when it fails as soon as it starts."""
+        """Run one worker, and another in its place whenever it dies; 1 when it gives up as soon as it starts.
+
+        One that was killed (a negative code) has not given up.
+        """
         began = asyncio.get_running_loop().time()
         while not self._stopping.is_set():
             code = await self._run_one()
             if self._stopping.is_set():
                 break
-            if code and asyncio.get_running_loop().time() - began < FAILED_AT_ONCE_SECONDS:
+            if code > 0 and asyncio.get_running_loop().time() - began < FAILED_AT_ONCE_SECONDS:
                 self._stopping.set()
                 return 1
             logger.error("worker %d ended with code %d; another takes its place", number, code)

@@ -14,9 +14,11 @@ from starlette.responses import Response
 import app.api.recommend
 from app.api.guarded import GuardedRoute, lane
 from app.api.keys import CLIENT
-from app.api.schemas import RecommendBody
+from app.api.recommend import page_defaults
+from app.api.recommend_bodies import RecommendBody
 from app.api.state import SERVING_LANE, State
 from app.main import serve
+from app.recommend.wording import language_of
 from app.settings import load_settings
 
 router = APIRouter(route_class=GuardedRoute)
@@ -26,7 +28,7 @@ CONTENT = Path(sys.argv[1]).read_bytes()
 @router.post("/canned", dependencies=[CLIENT], openapi_extra=lane(SERVING_LANE))
 async def canned(body: RecommendBody, state: State) -> Response:
     """The same bytes for everybody."""
-    body.to_request(reserved_seconds=state.stores.settings.reserved_seconds)
+    body.to_request_of_user(await page_defaults(state, body, body.user_id), language=language_of(body.language, None))
     return Response(CONTENT, media_type="application/json")
 
 
