@@ -43,7 +43,7 @@ async def test_no_answer_mixes_two_generations(world: Broken, row: Row, at_full)
     for swap in range(swaps):
         answer = await ops.ask(ops.post(f"/generations/{list(names)[swap % 2]}/promote", {}))
         refused += not answer.is_good
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(3 / per_second)  # for some answers of this one
     done.set()
     answers = await loading
     await ops.ask(ops.post(f"/generations/{before}/promote", {}))
