@@ -32,11 +32,14 @@ class PostEncoder:
         self._widths = (network.sizes.picture_width, network.sizes.title_width)
         self._source = token_source(network.sizes, home)
 
-    def encode(self, contents: Sequence[Content]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def encode(
+        self, contents: Sequence[Content], *, tell: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Vectors (posts, width) of unit length and qualities (posts,)."""
         width = self.network.sizes.semantic_width
         vectors, quality = np.zeros((len(contents), width), np.float32), np.zeros(len(contents), np.float32)
         for at in range(0, len(contents), POSTS_AT_ONCE):
+            tell(at, len(contents))
             some = slice(at, at + POSTS_AT_ONCE)
             with torch.inference_mode():
                 found, worth = self.network.encode(self.tokens(contents[some]))

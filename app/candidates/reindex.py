@@ -29,7 +29,6 @@ from app.storage.stores import Stores
 from models.cascade import Cascade
 
 log = logging.getLogger(__name__)
-ENCODED_AT_ONCE = 128
 
 Progress = Callable[[str, int, int | None], None]  # step, done, total
 
@@ -158,8 +157,5 @@ def _encode(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors (posts, width) and qualities (posts,) of all posts, telling how far it is."""
     encoder = PostEncoder(network, home=stores.settings.home)
-    parts = [encoder.encode([])]
-    for at in range(0, len(posts), ENCODED_AT_ONCE):
-        progress("encoding", at, len(posts))
-        parts.append(encoder.encode([Content.of(post) for post in posts[at : at + ENCODED_AT_ONCE]]))
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    contents = [Content.of(post) for post in posts]
+    return encoder.encode(contents, tell=lambda done, total: progress("encoding", done, total))

@@ -119,11 +119,10 @@ class TokenTable:
 
     def __init__(self, source: TokenSource, contents: Iterable[Content], *, widths: tuple[int, int]) -> None:
         ragged = source.tokens(list(contents))
-        self._widths = widths
         self._has_picture = np.asarray([picture is not None for picture in ragged.picture], bool)
-        self._picture_row = np.cumsum(self._has_picture) - 1
         present = [picture for picture in ragged.picture if picture is not None]
-        self._pictures = np.stack(present) if present else np.zeros((0, CELLS, widths[0]), np.float16)
+        self._pictures = np.stack([*present, np.zeros((CELLS, widths[0]), np.float16)])
+        self._picture_row = np.where(self._has_picture, np.cumsum(self._has_picture) - 1, len(present))
         self._words = np.asarray([len(title) for title in ragged.title], np.int64)
         self._first_word = np.cumsum(self._words) - self._words
         self._titles = np.concatenate([*ragged.title, np.zeros((1, widths[1]), np.float16)])
@@ -133,16 +132,13 @@ class TokenTable:
 
     def gather(self, rows: NDArray[np.int64]) -> PostTokens:
         """Tokens of the posts at `rows` (posts,), padded to the longest title among them."""
-        has_picture = self._has_picture[rows]
-        picture = np.zeros((len(rows), CELLS, self._widths[0]), np.float16)
-        picture[has_picture] = self._pictures[self._picture_row[rows[has_picture]]]
         words = self._words[rows]
         place = np.arange(max(1, int(words.max(initial=0))))
         mask = place < words[:, None]
-        at = np.where(mask, self._first_word[rows][:, None] + place, len(self._titles) - 1)  # the last row is zeros
-        return PostTokens(
-            torch.from_numpy(picture),
-            torch.from_numpy(has_picture),
+        at = np.where(mask, self._first_word[rows][:, None] + place, len(self._titles) - 1)
+        return PostTokens(  # the last picture and the last word are zeros
+            torch.from_numpy(self._pictures[self._picture_row[rows]]),
+            torch.from_numpy(self._has_picture[rows]),
             torch.from_numpy(self._titles[at]),
             torch.from_numpy(mask),
         )
