@@ -79,14 +79,21 @@ class Cascade(nn.Module):
         logits: Tensor = self.behaviour_prediction(exposed * stretch, quality, fused, mask, position)
         return logits
 
-    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
-        """Behaviour probabilities (candidates, kinds) of one account, and what ranking adds to the match (candidates,).
+    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> Tensor:
+        """Behaviour probabilities (candidates, kinds) of one account.
 
         candidates (candidates, width), quality (candidates,), semantic (1, history, width): vectors of its history.
         """
         fused = self.fuse(semantic, history)
-        probabilities = torch.sigmoid(self.predict(candidates[None], quality[None], fused, history.mask)[0])
-        return probabilities, candidates @ self.interest(fused, history.mask)[0]
+        return torch.sigmoid(self.predict(candidates[None], quality[None], fused, history.mask)[0])
+
+    def follow(self, candidates: Tensor, semantic: Tensor, history: History) -> Tensor:
+        """How well each candidate follows on one account's history, to be added to its serving score, (candidates,).
+
+        candidates (candidates, width), semantic (1, history, width): vectors of its history.
+        """
+        following: Tensor = candidates @ self.interest(self.fuse(semantic, history), history.mask)[0]
+        return following
 
     def match(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:
         """Serving scores (batch, candidates) by each sample's latest references, and who has any, (batch,) bool.

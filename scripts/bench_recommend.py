@@ -176,5 +176,5 @@ def _bare_milliseconds(view: CandidateView, choice: Choice, moment: datetime) ->
     weights = log_weights(view, choice.references)
     began = time.perf_counter()
     matches = view.match(references, weights, choice.passing.mask, count=POOL)
-    view.rank(choice.history, moment, matches.rows[:K])
+    view.predict(choice.history, moment, matches.rows[:K])
     return 1000 * (time.perf_counter() - began)

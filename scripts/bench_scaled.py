@@ -231,7 +231,8 @@ def _network_ms(view: CandidateView) -> float:
 
     def once(one: object) -> object:
         with torch.inference_mode():
-            return view.network.rank(page, quality, semantic, history)
+            view.network.follow(page, semantic, history)
+            return view.network.rank(page[:K], quality[:K], semantic, history)
 
     return _cpu_ms(once, [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * 200)
 

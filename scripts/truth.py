@@ -182,7 +182,8 @@ class Truth:
             with torch.inference_mode():
                 vectors = encoded.vectors[tensors.post]
                 matched, _ = encoded.network.match(encoded.vectors, encoded.quality, vectors, tensors)
-                likely, following = encoded.network.rank(encoded.vectors, encoded.quality, vectors, tensors)
+                likely = encoded.network.rank(encoded.vectors, encoded.quality, vectors, tensors)
+                following = encoded.network.follow(encoded.vectors, vectors, tensors)
             scores.append((matched[0] + following).numpy())  # as /recommend orders its matches
             probabilities.append(likely.numpy().astype(np.float64))
         return np.stack(scores), np.stack(probabilities)

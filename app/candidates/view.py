@@ -19,6 +19,7 @@ from app.candidates.vectors import Vectors
 from app.domain import HistoryItem
 from app.samples.collate import HistoryArrays
 from app.samples.history import HistoryLimits
+from models.batch import History
 from models.cascade import Cascade
 
 
@@ -99,24 +100,25 @@ class CandidateView:
             weights = self.network.matching.log_weights(torch.from_numpy(happened), torch.from_numpy(rank))
         return np.asarray(weights.numpy())
 
-    def rank(
-        self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]
-    ) -> tuple[Float32, Float32]:
-        """What this history's account will do with the posts, and how well they follow on the history.
+    def predict(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
+        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that this history's account acts on the posts."""
+        semantic, tensors = self._tensors(history, moment)
+        posts, quality = torch.from_numpy(self.vectors[rows]), torch.from_numpy(self.quality[rows])
+        with torch.inference_mode():
+            return np.asarray(self.network.rank(posts, quality, semantic, tensors).numpy())
 
-        Probabilities (rows, kinds) in BEHAVIOUR_KINDS order, and what to add to their serving scores, (rows,).
-        """
+    def follow(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
+        """How well the posts follow on the history: what ranking adds to their serving scores, (rows,)."""
+        semantic, tensors = self._tensors(history, moment)
+        with torch.inference_mode():
+            return np.asarray(self.network.follow(torch.from_numpy(self.vectors[rows]), semantic, tensors).numpy())
+
+    def _tensors(self, history: Sequence[HistoryItem], moment: datetime) -> tuple[torch.Tensor, History]:
+        """Vectors of the history's posts (1, history, width), and the history itself."""
         arrays = HistoryArrays(1, len(history))
         arrays.fill(0, history, moment, rows=self.row_of)
         semantic = self.vectors[arrays.post[:, : int(arrays.mask.sum())]]
-        with torch.inference_mode():
-            probabilities, following = self.network.rank(
-                torch.from_numpy(self.vectors[rows]),
-                torch.from_numpy(self.quality[rows]),
-                torch.from_numpy(semantic),
-                arrays.tensors(),
-            )
-        return np.asarray(probabilities.numpy()), np.asarray(following.numpy())
+        return torch.from_numpy(semantic), arrays.tensors()
 
     @cached_property
     def tau(self) -> float:

@@ -19,7 +19,7 @@ def recommended_posts(
     columns, rows = view.columns, choice.rows
     if not len(rows):
         return ()
-    probabilities = view.rank(choice.history, moment, rows)[0].tolist()
+    probabilities = view.predict(choice.history, moment, rows).tolist()
     reasons, scores = _reasons(choice), _scores(choice)
     return tuple(
         RecommendedPost(

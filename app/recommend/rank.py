@@ -30,8 +30,11 @@ def ranked(
     if not len(matched.rows):
         return matched
     lift = np.float32(0) if influence is None else influence
-    probabilities, following = view.rank(history, moment, matched.rows)
-    scores = probabilities @ _in_order(weights) * np.exp(lift) if weights else matched.scores + following + lift
+    if weights:
+        worth = view.predict(history, moment, matched.rows) @ _in_order(weights)
+        scores = worth * np.exp(lift)
+    else:
+        scores = matched.scores + view.follow(history, moment, matched.rows) + lift
     return replace(matched, scores=scores).take(np.argsort(-scores, kind="stable"))
 
 

@@ -112,11 +112,10 @@ def test_ranking_many_candidates_equals_predicting_them_one_by_one():
     history, vectors, quality = random_history(1, 4, 9), torch.randn(9, 8), torch.randn(9)
     semantic = vectors[history.post]
 
-    probabilities, following = network.rank(vectors, quality, semantic, history)
+    together = network.rank(vectors, quality, semantic, history)
 
-    alone = [network.rank(vectors[[row]], quality[[row]], semantic, history) for row in range(9)]
-    assert torch.allclose(probabilities, torch.cat([one for one, _ in alone]), atol=1e-5)
-    assert torch.allclose(following, torch.cat([one for _, one in alone]), atol=1e-5)
+    alone = [network.rank(vectors[[row]], quality[[row]], semantic, history)[0] for row in range(9)]
+    assert torch.allclose(together, torch.stack(alone), atol=1e-5)
 
 
 def test_ranking_orders_by_the_score_that_its_loss_trains():
@@ -127,7 +126,7 @@ def test_ranking_orders_by_the_score_that_its_loss_trains():
 
     semantic = vectors[batch.history.post]
     scores, _ = network.match(vectors, quality, semantic, batch.history)
-    _, following = network.rank(vectors, quality, semantic, batch.history)
+    following = network.follow(vectors, semantic, batch.history)
     assert torch.allclose(predictions.ranks, scores + following, atol=1e-5)
 
 
