@@ -12,7 +12,8 @@ from app.recommend.request import ReasonKind
 from app.storage.jobs import JobKind, JobState
 
 
-def _with_example(example: object) -> ConfigDict:
+def with_example(example: object) -> ConfigDict:
+    """Configuration of a model that is documented by this example."""
     return ConfigDict(json_schema_extra={"example": example})  # type: ignore[dict-item]
 
 
@@ -61,7 +62,7 @@ class RecommendedItem(BaseModel):
 class RecommendAnswer(BaseModel):
     """A page of recommendations, best first."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "recommendation_id": "6f2d9c1e8a7b4f0d9b3c5a1e7d2f4b60",
             "generation": "20260301T120000-a1b2",
@@ -102,7 +103,7 @@ class RecommendAnswer(BaseModel):
 class BatchLine(RecommendAnswer):
     """One line of the answer to a batch: the page of one user."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "user_id": "u1",
             "recommendation_id": "6f2d9c1e8a7b4f0d9b3c5a1e7d2f4b60",
@@ -133,7 +134,7 @@ class ItemAnswer(BaseModel):
 class BatchAnswer(BaseModel):
     """What became of a batch, item by item; what is accepted is committed."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "accepted": 1,
             "duplicate": 0,
@@ -154,7 +155,7 @@ class BatchAnswer(BaseModel):
 class PostAnswer(BaseModel):
     """A post as it stands."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "post_id": "p1",
             "title": "外滩夜景 🌃",
@@ -192,7 +193,7 @@ class PostAnswer(BaseModel):
 class PictureAnswer(BaseModel):
     """What became of a picture."""
 
-    model_config = _with_example({"post_id": "p1", "picture_status": "stored", "picture_url": "/posts/p1/picture"})
+    model_config = with_example({"post_id": "p1", "picture_status": "stored", "picture_url": "/posts/p1/picture"})
 
     post_id: str
     picture_status: PictureStatus
@@ -212,7 +213,7 @@ class SimilarItem(BaseModel):
 class SimilarAnswer(BaseModel):
     """The posts most like one post, most alike first."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "post_id": "p1",
             "generation": "20260301T120000-a1b2",
@@ -236,7 +237,7 @@ class SimilarAnswer(BaseModel):
 class UserAnswer(BaseModel):
     """What became of a user's attributes."""
 
-    model_config = _with_example({"user_id": "u1", "status": "accepted"})
+    model_config = with_example({"user_id": "u1", "status": "accepted"})
 
     user_id: str
     status: Literal["accepted", "duplicate"]
@@ -245,7 +246,7 @@ class UserAnswer(BaseModel):
 class MergeAnswer(BaseModel):
     """How much of the anonymous user is the account's now."""
 
-    model_config = _with_example({"user_id": "u1", "moved": {"exposures": 40, "behaviours": 3, "rejections": 0}})
+    model_config = with_example({"user_id": "u1", "moved": {"exposures": 40, "behaviours": 3, "rejections": 0}})
 
     user_id: str
     moved: dict[str, int]
@@ -254,7 +255,7 @@ class MergeAnswer(BaseModel):
 class JobAnswer(BaseModel):
     """A job as it stands."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "job_id": "reindex-1f2e3d4c5b6a",
             "kind": "reindex",
@@ -303,7 +304,7 @@ class GenerationAnswer(BaseModel):
 class GenerationsAnswer(BaseModel):
     """All generations, latest first."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "serving": "20260301T120000-a1b2",
             "generations": [
@@ -328,7 +329,7 @@ class GenerationsAnswer(BaseModel):
 class PromotedAnswer(BaseModel):
     """The generation that serves from now on, and the one before it."""
 
-    model_config = _with_example({"serving": "20260301T110000-c3d4", "before": "20260301T120000-a1b2"})
+    model_config = with_example({"serving": "20260301T110000-c3d4", "before": "20260301T120000-a1b2"})
 
     serving: str
     before: str | None
@@ -344,7 +345,7 @@ class ProblemError(BaseModel):
 class Problem(BaseModel):
     """RFC 9457. `type` is stable and meant for programs, `detail` for people; the input is never echoed."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "type": "urn:tuwen:problem:invalid",
             "title": "The request cannot be used as it is",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.api.guarded import GuardedRoute
+from app.api.json_bodies import json_answer
 from app.api.keys import ADMIN
 from app.api.record_answers import AuditAnswer
 from app.api.schemas import LetterId
@@ -27,4 +27,4 @@ async def get_audit(
     """Changes by ops and admin keys, in admin sessions and by commands, latest first."""
     entries = await audit_page(state.stores.database, limit=limit, before=before)
     content = {"entries": entries, "next_before": entries[-1].entry_id if len(entries) == limit else None}
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)

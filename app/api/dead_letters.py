@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.audited import note
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import OPS
 from app.api.record_answers import DeadLettersAnswer, ReplayAnswer
 from app.api.schemas import LETTERS_AT_ONCE, LetterId, LetterPathId, ReplayBody
@@ -38,7 +38,7 @@ async def get_dead_letters(
         "next_before": letters[-1].letter_id if len(letters) == limit else None,
         "kept": await count_letters(state.stores.database),
     }
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 @router.post("/dead-letters/replay", dependencies=[OPS], response_model=ReplayAnswer, openapi_extra=lane(WRITING_LANE))
@@ -59,7 +59,7 @@ async def replay_dead_letters(body: ReplayBody, request: Request, state: State) 
         "next_after": replayed.last_letter_id if more else None,
         "kept": await count_letters(database),
     }
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 @router.delete("/dead-letters/{letter_id}", dependencies=[OPS], status_code=204, openapi_extra=lane(WRITING_LANE))

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from app.api.answers import BatchAnswer
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import CLIENT, Caller
 from app.api.schemas import BehaviourBatch, ExposureBatch
 from app.api.state import WRITING_LANE, State
@@ -51,4 +51,4 @@ def batch_answer(statuses: Sequence[ItemStatus], kind: str, metrics: Metrics) ->
     counts = Counter(one.status for one in statuses)
     content: dict[str, object] = {status: counts[status] for status in (ACCEPTED, DUPLICATE, REJECTED)}
     content["items"] = statuses
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.audited import note
 from app.api.guarded import GuardedRoute
+from app.api.json_bodies import json_answer
 from app.api.keys import ADMIN, OPS
 from app.api.scene_answers import ExperimentAnswer, ExperimentFigures, ExperimentsAnswer
 from app.api.scene_bodies import ExperimentBody, PathName
@@ -37,7 +37,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["scenes"])
 async def get_experiments(state: State) -> Response:
     """All experiments, those that have ended too."""
     found = await list_experiments(state.stores.database)
-    return _json({"experiments": [asdict(one) for one in found]})
+    return json_answer({"experiments": [asdict(one) for one in found]})
 
 
 @router.get("/experiments/{experiment}", dependencies=[ADMIN], response_model=ExperimentFigures)
@@ -51,7 +51,7 @@ async def get_experiment(experiment: PathName, state: State) -> Response:
         raise UnknownId(NO_SUCH_EXPERIMENT)
     counts = await counts_of_arms(state.stores.database, experiment)
     figures = [_figures(arm.name, counts.get(arm.name, NOTHING_SHOWN)) for arm in found.arms]
-    return _json({**asdict(found), "figures": figures})
+    return json_answer({**asdict(found), "figures": figures})
 
 
 @router.put("/experiments/{experiment}", dependencies=[OPS], response_model=ExperimentAnswer)
@@ -64,7 +64,7 @@ async def put_experiment(experiment: PathName, body: ExperimentBody, request: Re
     started = await start_experiment(state.stores.database, experiment, scene=body.scene, arms=body.to_arms())
     note(request, after=asdict(started))
     await state.scenes.read()
-    return _json(asdict(started))
+    return json_answer(asdict(started))
 
 
 @router.delete("/experiments/{experiment}", dependencies=[OPS], status_code=204, response_class=Response)
@@ -84,7 +84,3 @@ def _figures(name: str, counts: ArmCounts) -> dict[str, object]:
         rate = acted / counts.showings if counts.showings else None
         behaviours[kind.value] = {"acted": acted, "rate": rate, "low": low, "high": high}
     return {"name": name, "users": counts.users, "showings": counts.showings, "behaviours": behaviours}
-
-
-def _json(content: object) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from app.api.answers import GenerationsAnswer, PromotedAnswer
 from app.api.audited import note
 from app.api.guarded import GuardedRoute
+from app.api.json_bodies import json_answer
 from app.api.keys import OPS
 from app.api.schemas import PathId
 from app.api.state import State
@@ -26,7 +26,7 @@ async def get_generations(state: State) -> Response:
     """All generations, latest first; `rejected` says why the quality gate did not let one serve by itself."""
     found = await asyncio.to_thread(list_generations, state.generations)
     content = {"serving": next((one.generation for one in found if one.serving), None), "generations": found}
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 @router.post("/generations/{generation}/promote", dependencies=[OPS], response_model=PromotedAnswer)
@@ -37,4 +37,4 @@ async def promote_generation(generation: PathId, request: Request, state: State)
     before = state.generations.current()
     await state.candidates.promote(generation)
     note(request, before={"serving": before}, after={"serving": generation})
-    return Response(orjson.dumps({"serving": generation, "before": before}), media_type="application/json")
+    return json_answer({"serving": generation, "before": before})

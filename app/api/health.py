@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.api.guarded import GuardedRoute
 from app.api.health_answers import HealthAnswer, LiveAnswer, ReadyAnswer
+from app.api.json_bodies import json_answer
 from app.api.keys import ADMIN, OPEN, OPS
 from app.api.observed import age_seconds, observe
 from app.api.problems import NOT_READY, problem
@@ -33,7 +32,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["health"])
 @router.get("/health/live", dependencies=[OPEN], response_model=LiveAnswer)
 async def get_live() -> Response:
     """The process runs and answers. Restart it when this fails."""
-    return _json({"status": "live"})
+    return json_answer({"status": "live"})
 
 
 @router.get("/health/ready", dependencies=[OPEN], response_model=ReadyAnswer)
@@ -45,7 +44,7 @@ async def get_ready(state: State) -> Response:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return problem(NOT_READY, NO_GENERATION, headers=headers, missing=["generation"])
     degraded = [name for name, seconds in (await _stores(state)).items() if seconds is None]
-    return _json({"status": "degraded" if degraded else "ready", "degraded": degraded})
+    return json_answer({"status": "degraded" if degraded else "ready", "degraded": degraded})
 
 
 @router.get("/health", dependencies=[ADMIN], response_model=HealthAnswer)
@@ -66,7 +65,7 @@ async def get_health(state: State) -> Response:
         "process_id": os.getpid(),
         "uptime_seconds": round(time.monotonic() - state.started_at, 1),
     }
-    return _json(content)
+    return json_answer(content)
 
 
 @router.get(
@@ -116,7 +115,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None  # runs from a source tree that was not installed
-
-
-def _json(content: Mapping[str, object]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

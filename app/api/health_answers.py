@@ -5,19 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from app.api.answers import JobAnswer
-
-
-def _with_example(example: object) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"example": example})  # type: ignore[dict-item]
+from app.api.answers import JobAnswer, with_example
 
 
 class ReadyAnswer(BaseModel):
     """Whether requests can be answered; `degraded` names what they are answered without."""
 
-    model_config = _with_example({"status": "ready", "degraded": []})
+    model_config = with_example({"status": "ready", "degraded": []})
 
     status: Literal["ready", "degraded"]
     degraded: list[str]
@@ -45,7 +41,7 @@ class ServingAnswer(BaseModel):
 class HealthAnswer(BaseModel):
     """What an admin asks first."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "status": "ready",
             "degraded": [],
@@ -84,6 +80,6 @@ class HealthAnswer(BaseModel):
 class LiveAnswer(BaseModel):
     """The process runs."""
 
-    model_config = _with_example({"status": "live"})
+    model_config = with_example({"status": "live"})
 
     status: Literal["live"]

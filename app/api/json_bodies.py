@@ -1,4 +1,4 @@
-"""Body bytes -> JSON values, strictly: what another reader could understand differently is refused.
+"""Body bytes <-> JSON values. Read strictly: what another reader could understand differently is refused.
 
 Refused are NaN and infinities, numbers beyond a double, lone surrogates, other encodings than UTF-8, names that occur
 twice in one object, and deep nesting. The messages say where, never what.
@@ -12,8 +12,14 @@ from typing import Any
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 MEDIA_TYPES = ("application/json", "application/merge-patch+json")
+
+
+def json_answer(content: object) -> Response:
+    """An answer with status 200."""
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def parse_json(body: bytes) -> object:

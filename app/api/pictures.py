@@ -6,7 +6,6 @@ import asyncio
 from typing import Annotated
 from urllib.parse import quote
 
-import orjson
 from fastapi import APIRouter, Header
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from starlette.responses import Response
 from app.api.answers import PictureAnswer
 from app.api.audited import note
 from app.api.guarded import GuardedRoute, lane
-from app.api.json_bodies import refuse_encoded
+from app.api.json_bodies import json_answer, refuse_encoded
 from app.api.keys import CLIENT, OPS
 from app.api.schemas import PathId
 from app.api.state import PICTURE_LANE, State
@@ -61,7 +60,7 @@ async def put_picture(post_id: PathId, request: Request, state: State) -> Respon
         "picture_status": status,
         "picture_url": picture_url(post_id, has_picture=True),
     }
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 @router.get(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from app.api.answers import BatchAnswer, PostAnswer
 from app.api.audited import note
 from app.api.events import batch_answer
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import CLIENT, OPS, Caller
 from app.api.pictures import picture_url
 from app.api.schemas import PathId, PostBatch, PostPatch
@@ -96,4 +96,4 @@ def _patched(post: Post, changes: dict[str, object]) -> PostRecord:
 def _answer(post: Post) -> Response:
     content = {name: getattr(post, name) for name in PostAnswer.model_fields if name != "picture_url"}
     content["picture_url"] = picture_url(post.post_id, has_picture=post.picture_hash is not None)
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from app.api.answers import RecommendAnswer
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import CLIENT
 from app.api.recommend_bodies import PageBody, RecommendBody, RecommendQuery
 from app.api.state import SERVING_LANE, ApiState, State
@@ -56,7 +56,7 @@ async def recommend_by_query(
 async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) -> Response:
     defaults = await page_defaults(state, body, body.user_id)
     request = body.to_request_of_user(defaults, language=language_of(body.language, accepted))
-    return Response(orjson.dumps(await page_content(state, request)), media_type="application/json")
+    return json_answer(await page_content(state, request))
 
 
 async def page_defaults(state: ApiState, body: PageBody, user_id: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from app.api.answers import with_example
 
 
 class DeadLetterAnswer(BaseModel):
@@ -24,24 +26,22 @@ class DeadLetterAnswer(BaseModel):
 class DeadLettersAnswer(BaseModel):
     """A page of rejected items, latest first; `next_before` brings the next one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "letters": [
-                    {
-                        "letter_id": 17,
-                        "kind": "behaviour",
-                        "item": {"behaviour_id": "b9", "exposure_id": "e404", "kind": "like"},
-                        "reason": "exposure_id: no such exposure; send it first, or name user_id and post_id",
-                        "source": "key-5f0c9a2b",
-                        "tries": 1,
-                        "first_at": "2026-03-01T12:00:00+00:00",
-                        "last_at": "2026-03-01T12:00:00+00:00",
-                    }
-                ],
-                "next_before": None,
-                "kept": 1,
-            }
+    model_config = with_example(
+        {
+            "letters": [
+                {
+                    "letter_id": 17,
+                    "kind": "behaviour",
+                    "item": {"behaviour_id": "b9", "exposure_id": "e404", "kind": "like"},
+                    "reason": "exposure_id: no such exposure; send it first, or name user_id and post_id",
+                    "source": "key-5f0c9a2b",
+                    "tries": 1,
+                    "first_at": "2026-03-01T12:00:00+00:00",
+                    "last_at": "2026-03-01T12:00:00+00:00",
+                }
+            ],
+            "next_before": None,
+            "kept": 1,
         }
     )
 
@@ -53,10 +53,8 @@ class DeadLettersAnswer(BaseModel):
 class ReplayAnswer(BaseModel):
     """What trying again came to; `next_after` is there when there may be more."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"tried": 2, "accepted": 1, "duplicate": 0, "rejected": 1, "next_after": None, "kept": 1}
-        }
+    model_config = with_example(
+        {"tried": 2, "accepted": 1, "duplicate": 0, "rejected": 1, "next_after": None, "kept": 1}
     )
 
     tried: int
@@ -83,23 +81,21 @@ class AuditEntryAnswer(BaseModel):
 class AuditAnswer(BaseModel):
     """A page of changes, latest first; `next_before` brings the next one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "entries": [
-                    {
-                        "entry_id": 41,
-                        "at": "2026-03-01T12:00:00+00:00",
-                        "actor": "key-5f0c9a2b",
-                        "verb": "PATCH /posts/{post_id}",
-                        "subject": "p1",
-                        "before": {"hidden": False},
-                        "after": {"hidden": True},
-                        "request_id": "9b3c5a1e7d2f4b60",
-                    }
-                ],
-                "next_before": None,
-            }
+    model_config = with_example(
+        {
+            "entries": [
+                {
+                    "entry_id": 41,
+                    "at": "2026-03-01T12:00:00+00:00",
+                    "actor": "key-5f0c9a2b",
+                    "verb": "PATCH /posts/{post_id}",
+                    "subject": "p1",
+                    "before": {"hidden": False},
+                    "after": {"hidden": True},
+                    "request_id": "9b3c5a1e7d2f4b60",
+                }
+            ],
+            "next_before": None,
         }
     )
 
@@ -110,13 +106,11 @@ class AuditAnswer(BaseModel):
 class ErasureAnswer(BaseModel):
     """The receipt of an erasure; of a repeated one, that of the first, and what there still was to delete."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "receipt_id": "erasure-5f0c9a2b7d1e4c38",
-                "erased_at": "2026-03-01T12:00:00+00:00",
-                "deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12, "cache_entries": 3},
-            }
+    model_config = with_example(
+        {
+            "receipt_id": "erasure-5f0c9a2b7d1e4c38",
+            "erased_at": "2026-03-01T12:00:00+00:00",
+            "deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12, "cache_entries": 3},
         }
     )
 
@@ -128,18 +122,16 @@ class ErasureAnswer(BaseModel):
 class PersonAnswer(BaseModel):
     """Everything that is kept of one person; `user` has one element, or none for one who was only shown things."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "user_id": "u1",
-                "user": [{"attributes": {"age": 24}, "personalised": True, "created_at": "2026-03-01T12:00:00+00:00"}],
-                "traits": [{"name": "age", "value": "20-24"}],
-                "exposures": [{"exposure_id": "e1", "post_id": "p1", "shown_at": "2026-03-01T12:00:00+00:00"}],
-                "behaviours": [],
-                "not_interested": [],
-                "peers": [],
-                "dead_letters": [],
-            }
+    model_config = with_example(
+        {
+            "user_id": "u1",
+            "user": [{"attributes": {"age": 24}, "personalised": True, "created_at": "2026-03-01T12:00:00+00:00"}],
+            "traits": [{"name": "age", "value": "20-24"}],
+            "exposures": [{"exposure_id": "e1", "post_id": "p1", "shown_at": "2026-03-01T12:00:00+00:00"}],
+            "behaviours": [],
+            "not_interested": [],
+            "peers": [],
+            "dead_letters": [],
         }
     )
 

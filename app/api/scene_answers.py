@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from app.api.answers import with_example
 from app.domain import BehaviourKind
-
-
-def _with_example(example: object) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"example": example})  # type: ignore[dict-item]
 
 
 class SceneAnswer(BaseModel):
     """What the pages of a scene are made with; what is not named is as in a request that does not name it."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {"scene": "home", "parameters": {"diversity": 0.3}, "changed_at": "2026-03-01T12:00:00+00:00"}
     )
 
@@ -28,7 +25,7 @@ class SceneAnswer(BaseModel):
 class ScenesAnswer(BaseModel):
     """All scenes that have parameters."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {"scenes": [{"scene": "home", "parameters": {"diversity": 0.3}, "changed_at": "2026-03-01T12:00:00+00:00"}]}
     )
 
@@ -58,7 +55,7 @@ _EXPERIMENT = {
 class ExperimentAnswer(BaseModel):
     """An experiment as it was started."""
 
-    model_config = _with_example(_EXPERIMENT)
+    model_config = with_example(_EXPERIMENT)
 
     experiment: str
     scene: str
@@ -70,7 +67,7 @@ class ExperimentAnswer(BaseModel):
 class ExperimentsAnswer(BaseModel):
     """All experiments, the latest first."""
 
-    model_config = _with_example({"experiments": [_EXPERIMENT]})
+    model_config = with_example({"experiments": [_EXPERIMENT]})
 
     experiments: list[ExperimentAnswer]
 
@@ -96,7 +93,7 @@ class ArmFigures(BaseModel):
 class ExperimentFigures(ExperimentAnswer):
     """An experiment and what came of each arm."""
 
-    model_config = _with_example(
+    model_config = with_example(
         _EXPERIMENT
         | {
             "figures": [

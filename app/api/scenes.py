@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.audited import note
 from app.api.guarded import GuardedRoute
+from app.api.json_bodies import json_answer
 from app.api.keys import OPS
 from app.api.recommend_bodies import OrderBody
 from app.api.scene_answers import SceneAnswer, ScenesAnswer
@@ -28,7 +28,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["scenes"])
 async def get_scenes(state: State) -> Response:
     """All scenes that have parameters."""
     found = await list_scenes(state.stores.database)
-    return _json({"scenes": [asdict(one) for one in found]})
+    return json_answer({"scenes": [asdict(one) for one in found]})
 
 
 @router.get("/scenes/{scene:path}", dependencies=[OPS], response_model=SceneAnswer)
@@ -37,7 +37,7 @@ async def get_scene(scene: PathScene, state: State) -> Response:
     found = {one.scene: one for one in await list_scenes(state.stores.database)}
     if scene not in found:
         raise UnknownId(NO_SUCH_SCENE)
-    return _json(asdict(found[scene]))
+    return json_answer(asdict(found[scene]))
 
 
 @router.put("/scenes/{scene:path}", dependencies=[OPS], response_model=SceneAnswer)
@@ -47,7 +47,7 @@ async def put_scene_parameters(scene: PathScene, body: OrderBody, request: Reque
     stored = await put_scene(state.stores.database, scene, body.parameters())
     note(request, before=before.get(scene), after=stored.parameters)
     await state.scenes.read()
-    return _json(asdict(stored))
+    return json_answer(asdict(stored))
 
 
 @router.delete("/scenes/{scene:path}", dependencies=[OPS], status_code=204, response_class=Response)
@@ -56,7 +56,3 @@ async def delete_scene_parameters(scene: PathScene, state: State) -> Response:
     await delete_scene(state.stores.database, scene)
     await state.scenes.read()
     return Response(status_code=204)
-
-
-def _json(content: object) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-import orjson
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.api.answers import SimilarAnswer
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import CLIENT
 from app.api.pictures import picture_url
 from app.api.posts import NO_SUCH_POST
@@ -41,7 +41,7 @@ async def get_similar(post_id: PathId, state: State, k: Annotated[Count, Query()
         if post_id not in view.row_of:
             raise Unavailable(NOT_ENCODED)
     content = {"post_id": post_id, "generation": view.generation, "items": _most_alike(view, post_id, count=k)}
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 def _most_alike(view: CandidateView, post_id: str, *, count: int) -> list[dict[str, object]]:

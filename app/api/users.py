@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from app.api.answers import MergeAnswer, UserAnswer
 from app.api.audited import note, written_already
 from app.api.guarded import GuardedRoute, lane
+from app.api.json_bodies import json_answer
 from app.api.keys import ADMIN, CLIENT, Caller
 from app.api.problems import current_request_id
 from app.api.record_answers import ErasureAnswer, PersonAnswer
@@ -45,7 +45,7 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
     if statuses[0].reason == ERASED:
         raise Erased(ERASED)
     content = {"user_id": user_id, "status": statuses[0].status}
-    return Response(orjson.dumps(content), media_type="application/json")
+    return json_answer(content)
 
 
 @router.post(
@@ -61,7 +61,7 @@ async def merge_user(user_id: PathId, body: MergeBody, state: State) -> Response
     moved = await merge_users(state.stores, user_id, former_id=body.anonymous_id)
     if moved is None:
         raise Erased(ERASED)
-    return Response(orjson.dumps({"user_id": user_id, "moved": moved}), media_type="application/json")
+    return json_answer({"user_id": user_id, "moved": moved})
 
 
 @router.delete(
@@ -74,7 +74,7 @@ async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, st
     """
     written_already(request)
     erased = await erase_user(state.stores, user_id, actor=caller.key_id, request_id=current_request_id.get())
-    return Response(orjson.dumps({**asdict(erased.receipt), "deleted": erased.deleted}), media_type="application/json")
+    return json_answer({**asdict(erased.receipt), "deleted": erased.deleted})
 
 
 @router.get("/users/{user_id:path}/export", dependencies=[ADMIN], response_model=PersonAnswer)
