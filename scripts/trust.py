@@ -121,7 +121,7 @@ def rewritten(page: str, outcomes: Mapping[int, Outcome], *, about: str, runs: i
             outcome = outcomes.get(int(cells[0]))
             if outcome is not None:
                 cells[3:] = outcome.cells()
-            elif not is_same_machine:
+            elif cells[3] and not is_same_machine:
                 cells[3:] = NOT_YET
             line = "| " + " | ".join(cells) + " |"
         lines.append(line)
