@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -96,9 +97,10 @@ def keeper_of(home: Path, store: str) -> int:
 
 
 def kill_and_see_it_dead(*pids: int) -> None:
-    """A process killed by its parent or child stays as a zombie, which has no command line."""
+    """A process killed by its parent or child stays as a zombie, without a command line; an ended one may be gone."""
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not any(pid in pids for pid, command in processes() if "defunct" not in command), "it did not die")
 
 
