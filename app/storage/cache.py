@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -15,6 +15,7 @@ from app.errors import BadSettings, Unavailable
 from app.tracing import span
 
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+CONNECTIONS_AT_MOST = 32  # whoever comes in a crowd waits a moment for one: the server is not down
 
 
 class Cache:
@@ -23,13 +24,16 @@ class Cache:
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         if not url.startswith(("redis://", "rediss://", "unix://")):
             raise BadSettings("TUWEN_REDIS_URL: write redis://:password@host:port/0")
-        self._client: Redis = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS_AT_MOST,
+            timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             retry_on_error=[],
         )
+        self._client: Redis = Redis.from_pool(pool)
         self._closed_until = 0.0  # monotonic seconds
 
     @property

@@ -108,9 +108,7 @@ async def load_user_state(stores: Stores, user_id: str) -> LoadedUser:
     peers = cached.current_peers(log)
     if log is None or peers is None:
         try:
-            log, peers = await _flights_of(stores).join(
-                (user_id, cached.version), lambda: _load(stores, user_id, cached)
-            )
+            log, peers = await _flights_of(stores).join((user_id, cached.version), lambda: _load(stores, user_id))
         except Unavailable:
             lacking.add(HISTORY if log is None else PEERS)
             log = log or (cached.log.log if cached.log else UserLog())
@@ -241,9 +239,13 @@ async def _first_version(redis: Redis, user_id: str) -> bytes:
     return cast(bytes | None, there) or made
 
 
-async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog, CachedPeers]:
+async def _load(stores: Stores, user_id: str) -> tuple[UserLog, CachedPeers]:
     """Read from PostgreSQL what Redis has not, and write it there."""
+    cached = await _read_cache(stores.cache, user_id)  # again: a load may have ended since the caller looked
     log = cached.current_log
+    peers = cached.current_peers(log)
+    if log is not None and peers is not None:
+        return log, peers
     read_at = time.time()
     entries: dict[str, bytes] = {}
     async with transaction(stores.database) as connection:
@@ -251,7 +253,7 @@ async def _load(stores: Stores, user_id: str, cached: _Cached) -> tuple[UserLog,
         if log is None:
             log = await read_user_log(connection, user_id)
             entries[_log_key(user_id)] = CachedLog(cached.version.decode(), read_at, log).to_bytes()
-        peers = cached.current_peers(log)
+            peers = cached.current_peers(log)
         if peers is None:
             liked_at = _unix(log.latest_like_at)
             peers = CachedPeers(read_at, liked_at, await read_peers(connection, user_id))
