@@ -23,6 +23,7 @@ _WORDS = {
     "string_unicode": "is not valid Unicode text",
     "string_pattern_mismatch": "must not be blank or contain control characters",
     "string_too_short": "must not be empty",
+    "list_type": "must be a list",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
