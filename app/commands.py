@@ -19,7 +19,6 @@ from app.domain import Role
 from app.errors import BadInput, Unavailable
 from app.evaluation.asked import PROTOCOLS, Asked
 from app.evaluation.evaluate import evaluate_log
-from app.evaluation.pictures import draw_pictures
 from app.evaluation.report import tables
 from app.intake.export import export_to
 from app.intake.files import import_files
@@ -159,6 +158,8 @@ async def evaluate(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     if arguments.pictures:
+        from app.evaluation.pictures import draw_pictures  # matplotlib is slow to load, and of no use to other commands
+
         for file in draw_pictures(figures, arguments.pictures):
             console.print(f"drawn: {file}", markup=False, highlight=False, soft_wrap=True)
     return 0

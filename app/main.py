@@ -108,7 +108,8 @@ def create_app(stores: Stores) -> FastAPI:
     app.add_exception_handler(TuwenError, on_tuwen_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_middleware(BodyLimit, max_bytes=stores.settings.request_max_bytes)
+    limits = stores.settings
+    app.add_middleware(BodyLimit, max_bytes=limits.request_max_bytes, seconds=limits.body_seconds)
     app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping)
     return app
 
@@ -161,7 +162,7 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
         state: ApiState = getattr(app.state, STATE)
         config = uvicorn.Config(
             app,
-            http=WireProtocol,
+            http=WireProtocol.waiting(settings.head_seconds),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     reserved_seconds: float = Field(
         60, ge=0, le=3600, description="how long what was returned is held back from further calls; 0 = not at all"
     )
+    head_seconds: float = Field(10, gt=0, description="longest wait for the whole head of a request")
+    body_seconds: float = Field(20, gt=0, description="longest wait for the whole body of a request")
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
     picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
     picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")

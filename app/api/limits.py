@@ -19,7 +19,6 @@ from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-BODY_SECONDS = 20.0  # for the whole body to arrive
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
 
@@ -76,9 +75,10 @@ class RequestEnvelope:
 class BodyLimit:
     """Refuses bodies above a size, by their stated length or by counting, and those that do not arrive in time."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._seconds = seconds  # for the whole body to arrive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -88,7 +88,7 @@ class BodyLimit:
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         is_too_long = not stated.isdigit() or int(stated[:20]) > self._max_bytes
         arrived, is_complete = 0, False
-        deadline = time.monotonic() + BODY_SECONDS
+        deadline = time.monotonic() + self._seconds
 
         async def receive_counted() -> Message:
             nonlocal arrived, is_complete

@@ -9,7 +9,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.problems import MEDIA_TYPE, TYPE_PREFIX
 
-HEAD_SECONDS = 10.0  # from the opening of the connection, or its first byte after a pause, to the end of the head
 HEAD_BYTES = 64 << 10
 NO_HTTP = "the bytes are no HTTP request"
 LONG_HEAD = f"the head of the request is longer than {HEAD_BYTES} bytes"
@@ -18,8 +17,14 @@ LONG_HEAD = f"the head of the request is longer than {HEAD_BYTES} bytes"
 class WireProtocol(HttpToolsProtocol):
     """Cuts connections on which no whole head arrives in time; uvicorn itself would wait for ever."""
 
+    head_seconds: float  # from the opening of the connection, or its first byte after a pause, to the end of the head
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+
+    @classmethod
+    def waiting(cls, head_seconds: float) -> type[WireProtocol]:
+        """The protocol with so much patience: uvicorn makes one per connection, and passes nothing of ours to it."""
+        return type(cls.__name__, (cls,), {"head_seconds": head_seconds})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -51,7 +56,7 @@ class WireProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
 
     def _head_arrived(self) -> None:
         if self._head_timer is not None:

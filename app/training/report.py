@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from app.training.fit import Curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SMOOTHED_STEPS = 20
 INK, BEHAVIOUR, SERVING, QUIET = "#333333", "#c2410c", "#0f766e", "#cbd5e1"
@@ -37,6 +38,8 @@ class CycleReport:
 
 def draw_curves(report: CycleReport) -> bytes:
     """Loss curves and, where there are figures, recall beside its baselines: a PNG."""
+    from matplotlib.figure import Figure  # half a second, which only those shall wait who draw
+
     figure = Figure(figsize=(9, 3.2), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _draw_losses(left, report.curves)

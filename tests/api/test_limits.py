@@ -106,7 +106,7 @@ async def test_a_body_is_counted_whatever_length_it_states() -> None:
         for _ in range(4):
             yield b"x" * 30
 
-    app = BodyLimit(echo, max_bytes=100)
+    app = BodyLimit(echo, max_bytes=100, seconds=5)
     assert (await send(app, content=b"x" * 100)).text == "100"
     for content in (b"x" * 101, chunks()):
         with pytest.raises(Exception, match="at most 100 bytes"):

@@ -110,21 +110,3 @@ def test_bytes_that_are_no_request_cost_a_connection_and_no_secret_is_logged(set
         output = stopped(process)
 
     assert "Zq9canary7" not in output
-
-
-def test_slow_senders_are_cut_off_and_a_good_connection_may_rest(settings: Settings) -> None:
-    with serving(settings) as process, connected(settings) as good:
-        good.sendall(GOOD)
-        assert received(good, until=b"}").startswith(b"HTTP/1.1 200")
-        slow = [connected(settings) for _ in range(100)]
-        began = time.monotonic()
-        for one in slow[:50]:
-            one.sendall(b"GET /health/live HTTP/1.1\r\nX-Slow: ")
-
-        cut = {received(one) for one in slow}
-
-        assert cut == {b""}
-        assert 5 < time.monotonic() - began < 15
-        good.sendall(GOOD)
-        assert received(good, until=b"}").startswith(b"HTTP/1.1 200")
-        stopped(process)

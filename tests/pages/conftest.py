@@ -63,7 +63,7 @@ class Site:
     settings: Settings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(addresses: Addresses, server: psycopg.Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     name = f"pages_{threading.get_ident()}"
     home = tmp_path_factory.mktemp("site")

@@ -78,7 +78,7 @@ def one_thread():
 
 @pytest.mark.slow
 def test_the_toy_world_is_learnt(tmp_path):
-    lesson = Lesson(tmp_path, ToyWorld(showings_each=80))
+    lesson = Lesson(tmp_path, ToyWorld(showings_each=64))
 
     figures = lesson.figures(lesson.train(tmp_path / "checkpoint").network)
 
@@ -92,7 +92,7 @@ def test_the_toy_world_is_learnt(tmp_path):
 
 @pytest.mark.slow
 def test_shuffled_labels_teach_nothing(tmp_path):
-    lesson = Lesson(tmp_path, ToyWorld(showings_each=80), labels_of=random.Random(5))
+    lesson = Lesson(tmp_path, ToyWorld(showings_each=64), labels_of=random.Random(5))
 
     figures = lesson.figures(lesson.train(tmp_path / "checkpoint").network)
 

@@ -72,9 +72,9 @@ async def _prepare(settings: Settings) -> None:
 
 @contextmanager
 def attacked_service(
-    addresses: Addresses, server: psycopg.Connection, home: Path, *, demo: bool = False
+    addresses: Addresses, server: psycopg.Connection, home: Path, **chosen: object
 ) -> Iterator[Attacked]:
-    """The service while the block runs."""
+    """The service while the block runs, with some settings chosen."""
     name = f"attacked_{next(_numbers)}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     (home / "plan.toml").write_text(SMALL_PLAN)
@@ -82,11 +82,10 @@ def attacked_service(
         home=home / "home",
         plan=home / "plan.toml",
         port=free_port(None),
-        demo=demo,
         database_url=SecretStr(addresses.database_url.rsplit("/", 1)[0] + "/" + name),
         redis_url=SecretStr(addresses.redis_url),
         redis_timeout_seconds=2,
-    )
+    ).model_copy(update=chosen)
     asyncio.run(_prepare(settings))
     keys = {f"TUWEN_{role.upper()}_KEY": secret for role, secret in KEYS.items()}
     with (home / "service.log").open("wb") as log:
