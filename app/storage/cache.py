@@ -49,7 +49,7 @@ class Cache:
         with span("redis"):
             try:
                 yield self._client
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError, TimeoutError, RuntimeError) as error:  # the last: of uvloop, for a cut link
                 self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
                 raise Unavailable(
                     "Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache"

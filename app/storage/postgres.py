@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
+import psycopg
+from psycopg.abc import PQGen
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -16,6 +23,8 @@ from app.tracing import span
 
 SyncEngine = Engine  # the name outside storage, where SQLAlchemy is not known
 CONNECT_TIMEOUT_SECONDS = 3
+SILENCE_SECONDS = 1.0  # beyond the time limit of a statement, at which a server that is there says something
+Result = TypeVar("Result")
 UNREACHABLE = "PostgreSQL cannot be reached: check that it runs and that TUWEN_DATABASE_URL is right"
 
 
@@ -37,15 +46,44 @@ def _connect_arguments(statement_timeout_seconds: float | None) -> dict[str, obj
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}
 
 
+class _LimitedConnection(psycopg.AsyncConnection[Any]):
+    """Hangs up on a server that says nothing for too long: a link may lead nowhere without ever being closed."""
+
+    silence_seconds = 0.0
+
+    async def wait(self, gen: PQGen[Result], *arguments: Any, **options: Any) -> Result:  # noqa: ANN401 (of psycopg)
+        """What comes of one exchange with the server. Raises psycopg.OperationalError."""
+        timer = asyncio.get_running_loop().call_later(self.silence_seconds, self._hang_up)
+        try:
+            return await super().wait(gen, *arguments, **options)
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Whoever waits is told at once that the connection has ended; closing it would tell nobody."""
+        with socket.socket(fileno=os.dup(self.pgconn.socket)) as link:
+            link.shutdown(socket.SHUT_RDWR)
+
+
+async def _connect(*arguments: Any, silence_seconds: float, **options: Any) -> _LimitedConnection:  # noqa: ANN401
+    connection = await _LimitedConnection.connect(*arguments, **options)
+    connection.silence_seconds = silence_seconds
+    return connection
+
+
 def async_engine(url: str, *, statement_timeout_seconds: float | None, pool_size: int = 8) -> AsyncEngine:
     """Engine of the API and of intake. None as the time limit is for batch work only."""
+    arguments = _connect_arguments(statement_timeout_seconds)
+    if statement_timeout_seconds is not None:
+        silence_seconds = statement_timeout_seconds + SILENCE_SECONDS
+        arguments["async_creator_fn"] = partial(_connect, silence_seconds=silence_seconds)
     return create_async_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
         pool_pre_ping=True,
-        connect_args=_connect_arguments(statement_timeout_seconds),
+        connect_args=arguments,
     )
 
 

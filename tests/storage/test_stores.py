@@ -1,7 +1,11 @@
-import pytest
-from sqlalchemy import text
+import asyncio
 
-from app.storage.postgres import transaction
+import pytest
+from sqlalchemy import make_url, text
+
+from app.errors import Unavailable
+from app.storage.postgres import async_engine, ping, transaction
+from tests.trust.proxy import link_to
 
 pytestmark = pytest.mark.anyio
 
@@ -26,3 +30,19 @@ async def test_every_test_starts_with_empty_stores(stores, turn):
         await client.set("left", "over")
 
     assert (before, keys_before) == (0, 0)
+
+
+async def test_a_statement_on_a_link_that_leads_nowhere_ends_and_the_next_one_is_answered(addresses):
+    address = make_url(addresses.database_url)
+    with link_to(address.port) as link:
+        url = address.set(port=link.port).render_as_string(hide_password=False)
+        database = async_engine(url, statement_timeout_seconds=0.2, pool_size=1)
+        await ping(database)
+
+        link.become("half-open")
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(ping(database), 10)
+        link.become("whole")
+
+        await ping(database)
+        await database.dispose()

@@ -1,0 +1,85 @@
+"""Row 7: the link to a store is slow, keeps being cut, or leads nowhere; answers go on in time, and then are whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pytest
+from pydantic import SecretStr
+
+from app.storage.servers import free_port
+from tests.trust.children import ApiChild, database_url, ended, redis_url
+from tests.trust.figures import Row
+from tests.trust.load import Answers
+from tests.trust.proxy import CUT_WITHIN_SECONDS, DELAY_SECONDS, Link, link_to
+from tests.trust.test_store_faults import judge, page_for, under_load
+from tests.trust.world import KEYS, Broken
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+BREAKER_SECONDS = 1.0
+QUICK_SECONDS = 0.05  # an answer that waited for no store
+WORDS = {
+    "slow": f"{1000 * DELAY_SECONDS:.0f} ms late in both directions",
+    "cut": f"every connection reset within {1000 * CUT_WITHIN_SECONDS:.0f} ms",
+    "half-open": "connections that stay and pass nothing on, those that were there for ever",
+}
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A second API on the same stores, behind a link to each."""
+
+    world: Broken
+    postgres: Link
+    valkey: Link
+
+
+@pytest.fixture(scope="module")
+def linked(world: Broken) -> Iterator[Linked]:
+    with ExitStack() as stack:
+        postgres, valkey = (stack.enter_context(link_to(store.port)) for store in (world.postgres, world.valkey))
+        update = {
+            "database_url": SecretStr(database_url(postgres.port)),
+            "redis_url": SecretStr(redis_url(valkey.port)),
+            "port": free_port(None),
+        }
+        api = ApiChild(world.api.settings.model_copy(update=update), KEYS)
+        stack.enter_context(ended(api))
+        api.start()
+        yield Linked(replace(world, api=api), postgres, valkey)
+
+
+def until_quick(answers: Answers, since: float) -> float:
+    """Seconds from a moment until somebody was answered without what the store knows and without a wait for it."""
+    quick = [one for one in answers.of(200) if one.seconds < QUICK_SECONDS and one.json()["degraded"]]
+    return min((one.due_at + one.seconds for one in quick), default=answers.all[-1].due_at) - since
+
+
+@pytest.mark.trust(7)
+@pytest.mark.parametrize("state", ["slow", "cut", "half-open"])
+@pytest.mark.parametrize("store", ["postgres", "valkey"])
+async def test_recommendations_go_on_over_a_bad_link(linked: Linked, row: Row, at_full, store, state):
+    link: Link = getattr(linked, store)
+    per_second, seconds = at_full(8, 50), at_full(2, 15)
+    moments = []
+
+    def broken() -> None:
+        moments.append(time.monotonic())
+        link.become(state)
+
+    answers, recovery = await under_load(
+        linked.world, per_second, seconds, broken=broken, healed=partial(link.become, "whole")
+    )
+    client = linked.world.client()
+    after = await client.for_seconds(at_full(0.5, 5), per_second, partial(page_for, client))
+    client.close()
+
+    row.done = f"{store} {WORDS[state]}, {seconds} s at {per_second} requests/s"
+    judge(row, answers, recovery, is_full=at_full(False, True))
+    if state != "cut":  # what is cut is found out at once
+        row.at_most(at_full(5, BREAKER_SECONDS), "quick again after", until_quick(answers, moments[0]), "s")
+    row.none(not_whole_after_it_was=sum(not one.is_good or bool(one.json()["degraded"]) for one in after.all))
