@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         return self.home / "pictures"
 
     @property
+    def thumbnails(self) -> Path:
+        """Folder of small copies of the pictures, by the hash of the large one."""
+        return self.home / "thumbnails"
+
+    @property
     def rejects(self) -> Path:
         """Folder of the bad rows of imports."""
         return self.home / "rejects"

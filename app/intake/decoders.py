@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import LifoQueue
@@ -15,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from app.domain import PictureStatus
 from app.errors import Unavailable
-from app.intake.picture_process import ANSWER, ENCODED_AGAIN, LENGTH, TOO_LARGE, UNCHANGED
+from app.intake.picture_process import ANSWER, CHECK, ENCODED_AGAIN, QUESTION, TOO_LARGE, UNCHANGED
 from app.storage.pictures import PictureFolder
 from app.storage.stores import Stores
 
@@ -45,13 +47,16 @@ class Decoder:
         """Of the process, if it runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def decode(self, content: bytes) -> Decoded:
-        """What there is to say of a picture; one on which the process dies or sits too long is unreadable."""
+    def decode(self, content: bytes, *, side: int = CHECK) -> Decoded:
+        """What there is to say of a picture, or the picture so small that its longer side has `side` pixels.
+
+        One on which the process dies or sits too long is unreadable.
+        """
         process = self._running()
         watch = threading.Timer(PICTURE_SECONDS, process.kill)
         watch.start()
         try:
-            return self._ask(process, content)
+            return self._ask(process, content, side)
         except (OSError, EOFError):
             process.kill()
             process.wait()
@@ -59,10 +64,10 @@ class Decoder:
         finally:
             watch.cancel()
 
-    def _ask(self, process: subprocess.Popen[bytes], content: bytes) -> Decoded:
+    def _ask(self, process: subprocess.Popen[bytes], content: bytes, side: int) -> Decoded:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(LENGTH.pack(len(content)) + content)
+        process.stdin.write(QUESTION.pack(len(content), side) + content)
         process.stdin.flush()
         outcome, picture_print, length = ANSWER.unpack(_read(process.stdout, ANSWER.size))
         if outcome == UNCHANGED:
@@ -103,9 +108,19 @@ class Decoders:
         """What there is to say of a picture. Blocks. Raises Unavailable when no process can be started."""
         if len(content) > self._max_bytes:
             return Decoded(PictureStatus.TOO_LARGE)
+        with self._one() as decoder:
+            return decoder.decode(content)
+
+    def shrink(self, content: bytes, *, side: int) -> Decoded:
+        """A stored picture whose longer side has at most `side` pixels. Blocks. Raises Unavailable likewise."""
+        with self._one() as decoder:
+            return decoder.decode(content, side=side)
+
+    @contextmanager
+    def _one(self) -> Iterator[Decoder]:
         decoder = self._idle.get()
         try:
-            return decoder.decode(content)
+            yield decoder
         finally:
             self._idle.put(decoder)
 

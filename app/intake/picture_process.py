@@ -1,7 +1,8 @@
 """The process in which untrusted pictures are decoded: one after the other, under limits, knowing nothing else.
 
-In: argument 1 the limits as JSON; on stdin length and bytes of a picture, again and again. Out, for each: what became
-of it, its print, and its new bytes where it was encoded again.
+In: argument 1 the limits as JSON; on stdin the length of a picture, the side it is to be shrunk to (0: it is to be
+checked) and its bytes, again and again. Out, for each: what became of it, its print where it was checked, and its new
+bytes where it was encoded again.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.domain import PictureStatus
-from app.intake.pictures import check_picture
+from app.intake.pictures import check_picture, shrink_picture
 from app.storage.prints import print_of
 
-LENGTH = struct.Struct(">I")
+QUESTION = struct.Struct(">IH")  # length, side
+CHECK = 0  # instead of a side
 ANSWER = struct.Struct(">BqI")  # outcome, print, length of the new bytes
 UNCHANGED, ENCODED_AGAIN, TOO_LARGE, UNREADABLE = range(4)
 BYTES_PER_PIXEL = 20  # a WebP decoder holds four copies; turning makes another
@@ -65,6 +67,17 @@ def answer(content: bytes, *, max_bytes: int, max_megapixels: float) -> bytes:
         return ANSWER.pack(TOO_LARGE, 0, 0)
 
 
+def smaller(content: bytes, *, side: int) -> bytes:
+    """One stored picture, shrunk."""
+    try:
+        shrunk = shrink_picture(content, side=side)
+    except MemoryError:
+        return ANSWER.pack(TOO_LARGE, 0, 0)
+    if isinstance(shrunk, PictureStatus):
+        return ANSWER.pack(UNREADABLE, 0, 0)
+    return ANSWER.pack(ENCODED_AGAIN, 0, len(shrunk)) + shrunk
+
+
 def main() -> None:
     """Decode until nobody asks any more."""
     pictures: BinaryIO = sys.stdin.buffer
@@ -74,10 +87,11 @@ def main() -> None:
     limits = json.loads(sys.argv[1])
     limit_memory(limits["max_megapixels"])
     limit_rest()
-    while head := pictures.read(LENGTH.size):
-        content = pictures.read(LENGTH.unpack(head)[0])
+    while head := pictures.read(QUESTION.size):
+        length, side = QUESTION.unpack(head)
+        content = pictures.read(length)
         limit_time()
-        answers.write(answer(content, **limits))
+        answers.write(answer(content, **limits) if side == CHECK else smaller(content, side=side))
         answers.flush()
 
 

@@ -12,6 +12,7 @@ from app.domain import PictureStatus
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 REENCODED_QUALITY = 92
+THUMBNAIL_QUALITY = 80
 # What a file may say of itself beside its pixels; anything else may be a place, a name or a date, and is dropped.
 _HARMLESS = frozenset(
     {
@@ -56,6 +57,20 @@ def check_picture(content: bytes, *, max_bytes: int, max_megapixels: float) -> b
             return _pixels_alone(picture) if _has_words(picture) else content
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return PictureStatus.TOO_LARGE
+    except _DAMAGED:
+        return PictureStatus.UNREADABLE
+
+
+def shrink_picture(content: bytes, *, side: int) -> bytes | PictureStatus:
+    """A stored picture so small that its longer side has `side` pixels, as WebP; as it is where it is no larger."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            if max(picture.size) <= side:
+                return content
+            picture.thumbnail((side, side))
+            output = io.BytesIO()
+            picture.save(output, "WEBP", quality=THUMBNAIL_QUALITY, icc_profile=picture.info.get("icc_profile"))
+            return output.getvalue()
     except _DAMAGED:
         return PictureStatus.UNREADABLE
 

@@ -18,7 +18,7 @@ from app.intake.event_records import BehaviourRecord, ExposureRecord, KindOrReje
 from app.intake.events import save_behaviours, save_exposures
 from app.intake.fields import Id, Position
 from app.pages.feed import SCENE, cards_values, feed_values, serving_values, strip_items
-from app.pages.files import stored_picture
+from app.pages.files import stored_picture, stored_thumbnail
 from app.pages.forms import form_fields
 from app.pages.live import live_values
 from app.pages.looking import (
@@ -146,6 +146,12 @@ async def live(request: Request) -> Response:
 def picture(request: Request, picture_hash: str) -> Response:
     """A stored picture."""
     return stored_picture(parts_of(request).stores.pictures, picture_hash)
+
+
+@fragments.get("/thumbnails/{picture_hash}")
+def thumbnail(request: Request, picture_hash: str) -> Response:
+    """The same, as a grid needs it."""
+    return stored_thumbnail(parts_of(request).stores, picture_hash)
 
 
 @fragments.post("/exposures")

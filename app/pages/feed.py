@@ -21,7 +21,7 @@ from app.storage.overview import users_named
 from app.storage.posts import posts_by_id
 from app.storage.user_state import load_user_state
 
-PICTURES = f"{PATH}/pictures"
+THUMBNAILS = f"{PATH}/thumbnails"
 SCENE = "demo page"
 POSTS_PER_PAGE = 16
 STRIP_ITEMS = 12
@@ -77,7 +77,7 @@ async def cards_values(
         found = await recommend(parts.stores, parts.candidates.view(), request, moment=now)
     except ExpiredCursor:
         return await cards_values(parts, looking, cursor=None, first_position=first_position)
-    cards = await cards_of(parts.stores, found, words=looking.words, pictures=PICTURES, first_position=first_position)
+    cards = await cards_of(parts.stores, found, words=looking.words, pictures=THUMBNAILS, first_position=first_position)
     return {
         "cards": cards,
         "cursor": found.cursor,
@@ -110,7 +110,7 @@ async def strip_items(parts: PageParts, user_id: str) -> list[StripItem]:
     loaded = await load_user_state(parts.stores, user_id)
     shown = acted_on(loaded.state.shown, count=STRIP_ITEMS)
     posts = await posts_by_id(parts.stores.database, {one.post_id for one in shown})
-    return strip_of(shown, posts, now=datetime.now(UTC), pictures=PICTURES)
+    return strip_of(shown, posts, now=datetime.now(UTC), pictures=THUMBNAILS)
 
 
 def serving_values(parts: PageParts, words: Mapping[str, str]) -> dict[str, object]:

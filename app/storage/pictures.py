@@ -31,16 +31,20 @@ class PictureFolder:
     def save(self, content: bytes) -> str:
         """Store the bytes and return their hash; a reader never sees half a picture, not even after a crash."""
         picture_hash = hashlib.sha256(content).hexdigest()
+        self.keep(picture_hash, content)
+        return picture_hash
+
+    def keep(self, picture_hash: str, content: bytes) -> None:
+        """Store the bytes as what belongs to the picture of that hash. Raises Unavailable when the disk is full."""
         file = self.path(picture_hash)
         if file.exists():
-            return picture_hash
+            return
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(file, content)
         except OSError as problem:
             hint = "make room or set TUWEN_HOME to another disk, then send it again"
             raise Unavailable(f"cannot store a picture in {self._folder}: {problem.strerror}; {hint}") from None
-        return picture_hash
 
 
 def _write_whole(file: Path, content: bytes) -> None:

@@ -66,3 +66,23 @@ def test_what_hides_behind_the_pixels_is_dropped(decoders: Decoders):
 
     assert kept.status is PictureStatus.STORED
     assert b"film" not in kept.content
+
+
+def of_mode(mode: str) -> bytes:
+    output = io.BytesIO()
+    Image.new(mode, (200, 200)).save(output, "JPEG")
+    return output.getvalue()
+
+
+def test_a_picture_is_shrunk_to_a_side_and_a_small_one_stays_as_it_is(decoders: Decoders):
+    for content, size in (
+        (picture(size=(900, 300)), (90, 30)),
+        (picture("JPEG", size=(300, 600)), (45, 90)),
+        (of_mode("CMYK"), (90, 90)),
+    ):
+        shrunk = Image.open(io.BytesIO(decoders.shrink(content, side=90).content))
+        assert (shrunk.format, shrunk.size) == ("WEBP", size)
+
+    small = picture(size=(90, 60))
+    assert decoders.shrink(small, side=90).content == small
+    assert decoders.shrink(b"no picture", side=90).status is PictureStatus.UNREADABLE

@@ -34,7 +34,6 @@ ROOMS = {
     "audit": "/admin/audit",
     "keys": "/admin/keys",
 }
-IN_THE_DOCS = ("overview", "posts", "user", "why")
 LOOKS: dict[str, tuple[str, Scheme]] = {"en-GB": ("desk", "light"), "zh-CN": ("phone", "dark")}
 
 
@@ -61,7 +60,7 @@ def test_a_room_fits_its_screen_and_can_be_read_by_everybody(room: str, site: Si
 
     assert overflow(seen) <= 0
     assert broken_rules(seen) == []
-    if pictures and room in IN_THE_DOCS and seen.viewport_size == DESK:
+    if pictures and seen.viewport_size == DESK:
         save_picture(seen, room)
 
 
@@ -124,6 +123,17 @@ def test_a_title_that_cannot_be_is_refused_with_a_reason(site: Site, desk: Page)
 
     assert answer.status == 422
     assert "title" in answer.text()
+
+
+def test_grids_load_small_copies_and_a_posts_page_the_picture_itself(site: Site, desk: Page) -> None:
+    for room in ("posts", "user"):
+        desk.goto(site.address + ROOMS[room])
+        shown = desk.locator("#content img").evaluate_all("all => all.map(one => new URL(one.src).pathname)")
+        assert len(shown) > 10
+        assert all(path.startswith("/admin/thumbnails/") for path in shown)
+    desk.goto(site.address + ROOMS["post"])
+
+    assert "/admin/pictures/" in (desk.locator(".post-picture img").get_attribute("src") or "")
 
 
 def test_the_search_finds_words_of_titles_and_pages_go_on(site: Site, desk: Page) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 
 import httpx
 import pytest
+from PIL import Image
 
+from app.storage.pictures import PictureFolder
+from tests.intake.records import picture
 from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, Site
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -100,6 +104,7 @@ def test_a_picture_that_is_not_there_is_not_found(http: httpx.Client, name: str)
     http.get("/demo")
 
     assert http.get(f"/demo/pictures/{name}").status_code == 404
+    assert http.get(f"/demo/thumbnails/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,23 @@ def test_the_admin_page_takes_an_admin_key_only(http: httpx.Client) -> None:
     assert "How much there is" in http.get("/admin").text
 
 
-@pytest.mark.parametrize("path", ["/admin/pictures/" + "0" * 64, "/admin/generations/x/report.png"])
+def test_a_grid_gets_a_small_copy_that_is_made_once(site: Site, http: httpx.Client) -> None:
+    http.get("/demo")
+    pictures = PictureFolder(site.settings.pictures)
+    large = pictures.save(picture("JPEG", size=(1600, 1200)))
+    first = http.get(f"/demo/thumbnails/{large}")
+    pictures.path(large).unlink()
+    second = http.get(f"/demo/thumbnails/{large}")
+
+    assert Image.open(BytesIO(first.content)).size == (384, 288)
+    assert first.headers["Content-Type"] == "image/webp"
+    assert "immutable" in first.headers["Cache-Control"]
+    assert (second.status_code, second.content) == (200, first.content)
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/pictures/" + "0" * 64, "/admin/thumbnails/" + "0" * 64, "/admin/generations/x/report.png"]
+)
 def test_admin_files_need_the_session(site: Site, path: str) -> None:
     assert httpx.get(site.address + path).status_code == 403
 

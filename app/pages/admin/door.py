@@ -13,7 +13,7 @@ from app.candidates.generation import CURVES
 from app.domain import Role
 from app.errors import NotAllowed, UnknownId
 from app.pages.admin.frame import LANGUAGE_COOKIE, PATH, ZONE_COOKIE, zone_of
-from app.pages.files import stored_picture
+from app.pages.files import stored_picture, stored_thumbnail
 from app.pages.forms import form_fields
 from app.pages.parts import ADMIN_SESSION_SECONDS, parts_of
 from app.pages.rendering import go_to, page, set_cookie
@@ -114,6 +114,12 @@ def preferences(request: Request) -> Response:
 def picture(request: Request, picture_hash: str) -> Response:
     """A stored picture."""
     return stored_picture(parts_of(request).stores.pictures, picture_hash)
+
+
+@inside.get("/thumbnails/{picture_hash}")
+def thumbnail(request: Request, picture_hash: str) -> Response:
+    """The same, as a grid needs it."""
+    return stored_thumbnail(parts_of(request).stores, picture_hash)
 
 
 @inside.get("/generations/{generation}/report.png")

@@ -24,7 +24,7 @@ from app.recommend.wording import language_of
 from app.storage.audit import Change, write_audit
 
 PATH = "/admin"
-PICTURES = f"{PATH}/pictures"
+PICTURES, THUMBNAILS = f"{PATH}/pictures", f"{PATH}/thumbnails"
 LANGUAGE_COOKIE, ZONE_COOKIE = "tuwen_admin_language", "tuwen_admin_zone"
 ZONES = (
     "UTC",

@@ -16,7 +16,7 @@ from app.candidates.view import CandidateView
 from app.errors import BadArtefact, Conflict, TuwenError, UnknownId
 from app.pages.admin.door import inside
 from app.pages.admin.dry_run import dry_run
-from app.pages.admin.frame import PATH, PICTURES, Frame, frame_of
+from app.pages.admin.frame import PATH, THUMBNAILS, Frame, frame_of
 from app.pages.cards import Card, cards_of
 from app.pages.forms import form_fields, usable_id
 from app.pages.rendering import go_to
@@ -139,7 +139,7 @@ def _overlay(folder: GenerationFolder, generation: str) -> Overlay:
 async def _side(frame: Frame, view: CandidateView, user_id: str) -> Side:
     request = RecommendRequest(user_id=user_id, k=SIDE_BY_SIDE, scene="admin page")
     found = await recommend(frame.parts.stores, view, request, moment=frame.now)
-    cards = await cards_of(frame.parts.stores, found, words=words_of(frame.language), pictures=PICTURES)
+    cards = await cards_of(frame.parts.stores, found, words=words_of(frame.language), pictures=THUMBNAILS)
     return Side(view.generation, cards)
 
 

@@ -14,7 +14,7 @@ from app.candidates.view import CandidateView
 from app.domain import BehaviourKind
 from app.errors import Unavailable
 from app.pages.admin.door import inside
-from app.pages.admin.frame import PICTURES, Frame, frame_of
+from app.pages.admin.frame import THUMBNAILS, Frame, frame_of
 from app.pages.admin.tiles import post_url
 from app.pages.safety import PAGE_HEADERS
 from app.pages.strips import picture_url
@@ -58,7 +58,7 @@ def _content(frame: Frame, view: CandidateView, found: SpaceMap, rates: dict[str
                 "y": round(y, 4),
                 "title": columns.titles[row],
                 "url": post_url(columns.post_ids[row]),
-                "picture": picture_url(columns.picture_hashes[row], PICTURES),
+                "picture": picture_url(columns.picture_hashes[row], THUMBNAILS),
                 "category": categories.index(columns.category.word(row) or ""),
                 "rate": _rate(rates.get(columns.post_ids[row])),
             }

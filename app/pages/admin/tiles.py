@@ -10,7 +10,7 @@ from urllib.parse import quote
 from app.candidates.nearest import Neighbours
 from app.candidates.view import CandidateView
 from app.domain import BehaviourKind, Post
-from app.pages.admin.frame import PATH, PICTURES
+from app.pages.admin.frame import PATH, THUMBNAILS
 from app.pages.strips import picture_url
 from app.storage.rates import Rates
 
@@ -51,7 +51,7 @@ def tile_of(post: Post, *, note: str = "") -> Tile:
         post_id=post.post_id,
         url=post_url(post.post_id),
         title=post.title,
-        picture_url=picture_url(post.picture_hash, PICTURES),
+        picture_url=picture_url(post.picture_hash, THUMBNAILS),
         category=post.category,
         city=post.city,
         state="hidden" if post.hidden else "expired" if expired else None,
@@ -83,7 +83,7 @@ def row_tile(view: CandidateView, row: int, *, note: str = "") -> Tile:
         post_id=columns.post_ids[row],
         url=post_url(columns.post_ids[row]),
         title=columns.titles[row],
-        picture_url=picture_url(columns.picture_hashes[row], PICTURES),
+        picture_url=picture_url(columns.picture_hashes[row], THUMBNAILS),
         category=columns.category.word(row),
         city=columns.city.word(row),
         state=None if view.alive[row] else "hidden",

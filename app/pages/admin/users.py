@@ -13,7 +13,7 @@ from app.candidates.view import CandidateView
 from app.domain import Post, ShownPost
 from app.errors import Unavailable
 from app.pages.admin.door import inside
-from app.pages.admin.frame import PICTURES, Frame, frame_of
+from app.pages.admin.frame import THUMBNAILS, Frame, frame_of
 from app.pages.admin.sheets import sheet
 from app.pages.admin.tiles import post_url, user_url, why_url
 from app.pages.cards import Card, cards_of
@@ -144,7 +144,7 @@ async def recommended(frame: Frame, user_id: str, user: LoadedUser) -> dict[str,
     request = RecommendRequest(user_id=user_id, k=RECOMMENDED, scene="admin page")
     found = await recommend(frame.parts.stores, view, request, moment=frame.now, user=user)
     words = words_of(frame.language)
-    cards: list[Card] = await cards_of(frame.parts.stores, found, words=words, pictures=PICTURES)
+    cards: list[Card] = await cards_of(frame.parts.stores, found, words=words, pictures=THUMBNAILS)
     return {
         "cards": [(card, why_url(user_id, card.post_id)) for card in cards],
         "is_trained": is_trained(frame.parts),
@@ -164,7 +164,7 @@ async def _posts(frame: Frame, ids: Iterable[str]) -> dict[str, Post]:
 
 
 def _picture(post: Post | None) -> str | None:
-    return picture_url(post.picture_hash, PICTURES) if post else None
+    return picture_url(post.picture_hash, THUMBNAILS) if post else None
 
 
 def _title(post: Post | None) -> str:

@@ -13,7 +13,7 @@ from app.candidates.view import CandidateView
 from app.domain import Act, Post, ShownPost
 from app.errors import Unavailable
 from app.pages.admin.door import inside
-from app.pages.admin.frame import PICTURES, Frame, frame_of
+from app.pages.admin.frame import THUMBNAILS, Frame, frame_of
 from app.pages.admin.tiles import percent, post_url, user_url
 from app.pages.forms import usable_id
 from app.pages.rendering import notice
@@ -148,4 +148,4 @@ def _standing(frame: Frame, found: WhyPost) -> str:
 
 
 def _picture(post: Post | None) -> str | None:
-    return picture_url(post.picture_hash, PICTURES) if post else None
+    return picture_url(post.picture_hash, THUMBNAILS) if post else None

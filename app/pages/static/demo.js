@@ -91,7 +91,7 @@ function watch() {
 
 function comeCloser(card) {
   const picture = card.querySelector(".picture img");
-  document.getElementById("closer-picture").src = picture ? picture.src : "/pages/static/icon.svg";
+  document.getElementById("closer-picture").src = picture ? picture.src.replace("/thumbnails/", "/pictures/") : "/pages/static/icon.svg";
   document.getElementById("closer-title").textContent = card.querySelector("h2").textContent;
   closer.showModal();
 }
