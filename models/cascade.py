@@ -79,20 +79,20 @@ class Cascade(nn.Module):
         logits: Tensor = self.behaviour_prediction(exposed * stretch, quality, fused, mask, position)
         return logits
 
-    def rank(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> Tensor:
+    def rank(self, candidates: Tensor, quality: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
         """Behaviour probabilities (candidates, kinds) of one account.
 
-        candidates (candidates, width), quality (candidates,), semantic (1, history, width): vectors of its history.
+        candidates (candidates, width), quality (candidates,), fused (1, history, width): its history, mask (1, history)
+        bool.
         """
-        fused = self.fuse(semantic, history)
-        return torch.sigmoid(self.predict(candidates[None], quality[None], fused, history.mask)[0])
+        return torch.sigmoid(self.predict(candidates[None], quality[None], fused, mask)[0])
 
-    def follow(self, candidates: Tensor, semantic: Tensor, history: History) -> Tensor:
+    def follow(self, candidates: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
         """How well each candidate follows on one account's history, to be added to its serving score, (candidates,).
 
-        candidates (candidates, width), semantic (1, history, width): vectors of its history.
+        candidates (candidates, width), fused (1, history, width): its history, mask (1, history) bool.
         """
-        following: Tensor = candidates @ self.interest(self.fuse(semantic, history), history.mask)[0]
+        following: Tensor = candidates @ self.interest(fused, mask)[0]
         return following
 
     def match(self, candidates: Tensor, quality: Tensor, semantic: Tensor, history: History) -> tuple[Tensor, Tensor]:

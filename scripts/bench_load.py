@@ -17,6 +17,7 @@ class Load:
     milliseconds: list[float] = field(default_factory=list)  # of each that was answered well
     began_at: list[float] = field(default_factory=list)  # seconds since the start, of the same
     failed: int = 0
+    seconds: float = 0.0  # from the first request's moment to the last answer
 
     def percentile(self, share: float, *, since: float = 0.0) -> float:
         """Nearest rank, of the requests that began then or later."""
@@ -26,7 +27,7 @@ class Load:
 
 
 async def steady_load(host: str, port: int, requests: Sequence[bytes], *, per_second: float) -> Load:
-    """Send the requests one after another at a steady rate over a few connections kept alive."""
+    """Send the requests at a steady rate, math.inf for as fast as they are answered, over a few connections."""
     load, free = Load(), asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
     for _ in range(CONNECTIONS):
         free.put_nowait(await asyncio.open_connection(host, port))
@@ -37,6 +38,7 @@ async def steady_load(host: str, port: int, requests: Sequence[bytes], *, per_se
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         sending.append(asyncio.create_task(_send(load, free, request, due=due, began=began)))
     await asyncio.gather(*sending)
+    load.seconds = time.perf_counter() - began
     while not free.empty():
         free.get_nowait()[1].close()
     return load

@@ -20,10 +20,12 @@ from datetime import UTC, datetime
 from app.candidates.encode import use_threads
 from app.candidates.serving import ServingCandidates
 from app.candidates.view import CandidateView
+from app.domain import HistoryItem
 from app.main import THREADS_OF_A_REQUEST
 from app.recommend.choose import POOL, Choice, choose_posts
 from app.recommend.matching import log_weights
 from app.recommend.request import RecommendRequest
+from app.samples.history import history_before
 from app.settings import Settings, child_environment
 from app.storage.servers import free_port
 from app.storage.stores import open_stores
@@ -167,14 +169,15 @@ async def bare_milliseconds(settings: Settings, users: Sequence[str]) -> list[fl
             state = (await load_user_state(stores, user)).state
             choice = choose_posts(view, RecommendRequest(user, k=K), state, returned=(), moment=moment)
             if choice.references:
-                found.append(_bare_milliseconds(view, choice, moment))
+                before = history_before(state.shown, moment, view.history_limits)
+                found.append(_bare_milliseconds(view, choice, before, moment))
     return found[len(found) // 2 :]  # the first round warms up
 
 
-def _bare_milliseconds(view: CandidateView, choice: Choice, moment: datetime) -> float:
+def _bare_milliseconds(view: CandidateView, choice: Choice, before: Sequence[HistoryItem], moment: datetime) -> float:
     references = view.vectors[[view.row_of[one.post_id] for one in choice.references]]
     weights = log_weights(view, choice.references)
     began = time.perf_counter()
     matches = view.match(references, weights, choice.passing.mask, count=POOL)
-    view.predict(choice.history, moment, matches.rows[:K])
+    view.predict(view.fuse(before, moment), matches.rows[:K])
     return 1000 * (time.perf_counter() - began)

@@ -7,51 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import secrets
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import faiss
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from app.candidates.encode import use_threads
 from app.candidates.generation import GenerationFolder
-from app.candidates.score import best_first, serving_scores
-from app.candidates.serving import ServingCandidates
-from app.candidates.view import CandidateView
-from app.recommend.choose import POOL
 from app.settings import Settings, child_environment
 from app.storage.servers import free_port
-from app.storage.stores import open_stores
-from app.storage.user_state import load_user_state
+from scripts.bench_bare import RECALLED, Bare, measure_bare
 from scripts.bench_figures import Figure, Floor, at_least, at_most
 from scripts.bench_load import Load, post_bytes, steady_load
 from scripts.bench_processes import cpu_seconds, running, say, shared_memory_bytes
 from scripts.bench_recommend import ask, connection, wait_until_ready
-from scripts.bench_scale import grown_generation, with_long_histories
+from scripts.bench_scale import grown_generations, with_long_histories
 from scripts.bench_world import BenchWorld, Sizes
 
 K = 20
-SHARES = (1.0, 0.5, 0.05, 0.005)
-FAISS_DEPTH, FAISS_PROBES, FAISS_ROWS_PER_LIST = 200, 16, 200
 RECALL_TARGET, CPU_RATIO, P50_MS, P99_MS, GROWTH = 0.98, 2.0, 4.0, 15.0, 3.0
-
-
-@dataclass(frozen=True)
-class Bare:
-    """The unavoidable parts of one request, CPU ms, and what the index finds."""
-
-    faiss_ms: float
-    network_ms: float
-    recall: dict[float, float]  # share that passes -> recall@20
-    own_match_ms: float
+LARGE = 100_000  # candidates beyond which latency may be twice that
 
 
 @dataclass(frozen=True)
@@ -69,12 +46,12 @@ class Measured:
 
 def measure_scaled(made: BenchWorld, sizes: Sizes) -> list[Figure]:
     """Grow, serve, ask, swap; for each number of candidates."""
-    users = with_long_histories(made)
+    users = with_long_histories(made, sizes.scaled_users)
     found = []
     for candidates in sizes.candidates:
         say(f"{candidates:,} candidates: growing two generations")
-        first, second = (grown_generation(made.settings, candidates) for _ in range(2))
-        found.append(_measured(made.settings, users, sizes, candidates=candidates, generations=(first, second)))
+        generations = grown_generations(made.settings, candidates)
+        found.append(_measured(made.settings, users, sizes, candidates=candidates, generations=generations))
     return [*(figure for one in found for figure in _figures(one, found[0])), *_growth(found)]
 
 
@@ -86,27 +63,29 @@ def _measured(
     with _server(settings, key, ["-m", "app.cli", "serve"]) as (served, pid):
         cpu_ms = _cpu_per_request(served, pid, key, users, requests)
         wire = [post_bytes("/recommend", _body(users[number % len(users)]), key) for number in range(requests)]
-        per_second = 0.5 * 1000 / (cpu_ms or 5.0)
-        say(f"{candidates:,} candidates: {per_second:.0f} requests per second")
+        busiest = asyncio.run(steady_load(served.host, served.port, wire, per_second=math.inf))
+        per_second = 0.5 * requests / busiest.seconds
+        say(f"{candidates:,} candidates: {per_second:.0f} requests per second are half of what it answers")
         quiet = asyncio.run(steady_load(served.host, served.port, wire, per_second=per_second))
-        swapped = asyncio.run(_swap_meanwhile(served, wire, per_second, generation=generations[0]))
+        swapped = asyncio.run(_swap_meanwhile(served, key, wire, per_second, generation=generations[0]))
         canned = _answer(served, key, users[0])
     canned_file = settings.home / "canned.json"
     canned_file.write_bytes(canned)
     with _server(settings, key, ["-m", "scripts.bench_canned", str(canned_file)]) as (served, pid):
         canned_ms = _cpu_per_request(served, pid, key, users, requests, path="/canned")
-    bare = asyncio.run(_bare(settings, users))
+    say(f"{candidates:,} candidates: the bare parts")
+    bare = asyncio.run(measure_bare(settings, users))
     memory = _memory_of_workers(settings, key, users, generations)
     return Measured(candidates, cpu_ms, canned_ms, bare, quiet, swapped, memory)
 
 
 @contextmanager
 def _server(settings: Settings, key: str, command: Sequence[str]) -> Iterator[tuple[Settings, int]]:
-    """A server on one core, this process on the others, until the block ends."""
+    """A server on one core, this process on the others, until the block ends; the key may do everything."""
     served = settings.model_copy(update={"port": free_port(None), "log_level": "WARNING"})
-    environment = child_environment(served) | {"TUWEN_CLIENT_KEY": key}
+    environment = child_environment(served) | {"TUWEN_ADMIN_KEY": key}
     log = served.home / "logs" / "scaled.log"
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) > 1:
         os.sched_setaffinity(0, cores[:1])  # inherited by the server
     with running([sys.executable, *command], environment, log) as process:
@@ -144,111 +123,22 @@ def _cpu_per_request(
     return None if before is None or after is None else 1000 * (after - before) / requests
 
 
-async def _swap_meanwhile(served: Settings, wire: Sequence[bytes], per_second: float, *, generation: str) -> Load:
+async def _swap_meanwhile(
+    served: Settings, key: str, wire: Sequence[bytes], per_second: float, *, generation: str
+) -> Load:
     """The same load, with another generation promoted in the middle of it."""
 
     async def swap() -> None:
         await asyncio.sleep(len(wire) / per_second / 2)
-        await asyncio.to_thread(GenerationFolder(served.generations).promote, generation)
+        promote = [post_bytes(f"/generations/{generation}/promote", b"", key)]
+        promoted = await steady_load(served.host, served.port, promote, per_second=math.inf)
+        if promoted.failed:
+            raise RuntimeError(f"generation {generation} was not promoted")
 
     swapping = asyncio.create_task(swap())
     load = await steady_load(served.host, served.port, wire, per_second=per_second)
     await swapping
     return load
-
-
-async def _bare(settings: Settings, users: Sequence[str]) -> Bare:
-    """FAISS and the network on what requests give them, and the recall of the match, in this process."""
-    use_threads(1)
-    async with open_stores(settings) as stores:
-        serving = ServingCandidates(stores)
-        await serving.refresh()
-        view = serving.view()
-        references = []
-        for user in users[:40]:
-            shown = (await load_user_state(stores, user)).state.shown
-            rows = view.row_of.known([one.post_id for one in shown if one.acts])[::-1]
-            references.append(np.ascontiguousarray(rows[:30]))
-    weights = [-0.5 * np.log1p(np.arange(len(rows), dtype=np.float32)) for rows in references]
-    asked = list(zip(references, weights, strict=True))
-    every = np.ones(len(view.vectors), bool)
-    return Bare(
-        _faiss_ms(view, asked),
-        _network_ms(view),
-        {share: _recall(view, asked, share) for share in SHARES},
-        _cpu_ms(lambda one: view.match(view.vectors[one[0]], one[1], every, count=POOL), asked),
-    )
-
-
-def _cpu_ms(work: Callable[[tuple[NDArray[np.int64], NDArray[np.float32]]], object], asked: Sequence[tuple]) -> float:  # type: ignore[type-arg]
-    """CPU ms of this process for one of them, the second time."""
-    for one in asked:
-        work(one)
-    began = time.process_time()
-    for one in asked:
-        work(one)
-    return 1000 * (time.process_time() - began) / len(asked)
-
-
-def _faiss_ms(view: CandidateView, asked: Sequence[tuple]) -> float:  # type: ignore[type-arg]
-    """The bare FAISS search: each reference asks for its nearest posts in inverted lists, all in one call."""
-    items = np.concatenate([view.vectors.base, view.quality[:, None]], axis=1)
-    faiss.omp_set_num_threads(os.cpu_count() or 1)
-    index: faiss.Index = faiss.IndexFlatIP(items.shape[1])
-    if len(items) > 20_000:
-        lists = len(items) // FAISS_ROWS_PER_LIST
-        index = lists_index = faiss.IndexIVFFlat(index, items.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
-        index.train(items[:: max(1, len(items) // (40 * lists))])
-        lists_index.nprobe = FAISS_PROBES
-    index.add(items)
-    faiss.omp_set_num_threads(1)
-
-    def search(one: tuple[NDArray[np.int64], NDArray[np.float32]]) -> object:
-        references = view.vectors[one[0]]
-        queries = np.concatenate([np.float32(view.tau) * references, np.ones((len(references), 1), np.float32)], axis=1)
-        return index.search(queries, FAISS_DEPTH)
-
-    return _cpu_ms(search, asked)
-
-
-def _network_ms(view: CandidateView) -> float:
-    """The bare forward pass of the prediction network over the ranked matches and a history, tensors ready."""
-    from models.batch import BEHAVIOURS, History
-
-    width, items = view.vectors.base.shape[1], 60
-    zeros = torch.zeros(1, items, dtype=torch.int64)
-    history = History(
-        post=zeros,
-        mask=torch.ones(1, items, dtype=torch.bool),
-        sequence=zeros,
-        order=zeros,
-        happened=torch.ones(1, items, BEHAVIOURS),
-        seconds_since=torch.ones(1, items, BEHAVIOURS),
-        seconds_since_shown=torch.ones(1, items),
-        is_reference=torch.ones(1, items, dtype=torch.bool),
-    )
-    page, quality, semantic = torch.randn(POOL, width), torch.zeros(POOL), torch.randn(1, items, width)
-
-    def once(one: object) -> object:
-        with torch.inference_mode():
-            view.network.follow(page, semantic, history)
-            return view.network.rank(page[:K], quality[:K], semantic, history)
-
-    return _cpu_ms(once, [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * 200)
-
-
-def _recall(view: CandidateView, asked: Sequence[tuple], share: float) -> float:  # type: ignore[type-arg]
-    """Share of the exact twenty best, among the posts that pass, that the match finds."""
-    passing = np.random.default_rng(3).random(len(view.vectors)) < share
-    found = []
-    for rows, weights in asked:
-        allowed = passing.copy()
-        allowed[rows] = False
-        references = view.vectors[rows]
-        scores = serving_scores(references, weights, view.vectors.base, view.quality, tau=view.tau)
-        best = best_first(np.where(allowed, scores, -np.inf), K)
-        found.append(np.isin(best, view.match(references, weights, allowed, count=K).rows).mean())
-    return statistics.fmean(found)
 
 
 def _memory_of_workers(settings: Settings, key: str, users: Sequence[str], generations: tuple[str, str]) -> int | None:
@@ -258,8 +148,8 @@ def _memory_of_workers(settings: Settings, key: str, users: Sequence[str], gener
         for generation in (None, *generations):
             if generation is not None:
                 GenerationFolder(settings.generations).promote(generation)
-            for user in users:
-                with connection(served) as client:
+            for user in users[:200]:
+                with connection(served) as client:  # whichever worker takes it
                     ask(client, key, user)
                 now = shared_memory_bytes(pid)
                 if now is None:
@@ -270,55 +160,59 @@ def _memory_of_workers(settings: Settings, key: str, users: Sequence[str], gener
 
 def _figures(one: Measured, smallest: Measured) -> list[Figure]:
     at = f"{one.candidates:,}"
-    larger = 2 if one.candidates > 100_000 else 1
-    figures = [
+    larger = 2 if one.candidates > LARGE else 1
+    p99 = one.quiet.percentile(0.99)
+    longest = max(one.swapped.milliseconds, default=None)
+    failed = float(one.quiet.failed + one.swapped.failed)
+    return [
+        *_cpu_figures(one, at),
         Figure(f"/recommend at {at}, p50 at half load", one.quiet.percentile(0.5), "ms", (), at_most(P50_MS * larger)),
-        Figure(f"/recommend at {at}, p99 at half load", one.quiet.percentile(0.99), "ms", (), at_most(P99_MS * larger)),
+        Figure(f"/recommend at {at}, p99 at half load", p99, "ms", (), at_most(P99_MS * larger)),
         *(
-            Figure(f"recall@{K} at {at}, {share:.1%} pass", recall, "", (), at_least(RECALL_TARGET))
+            Figure(f"recall@{RECALLED} at {at}, {share:.1%} pass", recall, "", (), at_least(RECALL_TARGET))
             for share, recall in one.bare.recall.items()
         ),
         Figure(f"the match alone at {at}, CPU", one.bare.own_match_ms, "ms", (Floor("FAISS", one.bare.faiss_ms),)),
-        Figure(f"failed requests in a swap at {at}", float(one.quiet.failed + one.swapped.failed), "", (), at_most(0)),
-        Figure(
-            f"longest request in a swap at {at}",
-            max(one.swapped.milliseconds, default=None),
-            "ms",
-            (Floor("p99 without one", one.quiet.percentile(0.99)),),
-            at_most(3 * one.quiet.percentile(0.99)),
-        ),
+        Figure(f"failed requests in a swap at {at}", failed, "", (), at_most(0)),
+        Figure(f"longest request in a swap at {at}", longest, "ms", (Floor("p99 without one", p99),), at_most(3 * p99)),
+        *_memory_figures(one, smallest, at),
     ]
-    if one.cpu_ms is not None and one.canned_ms is not None:
-        floors = (
-            Floor("same bytes, no work", one.canned_ms),
-            Floor("bare FAISS search", one.bare.faiss_ms),
-            Floor("bare forward pass", one.bare.network_ms),
-        )
-        ratio = one.cpu_ms / sum(floor.value for floor in floors)
-        figures.insert(0, Figure(f"/recommend at {at}, CPU", one.cpu_ms, "ms", floors))
-        figures.insert(1, Figure(f"/recommend at {at}, CPU / sum of its parts", ratio, "x", (), at_most(CPU_RATIO)))
-    if one.memory_bytes is not None and smallest.memory_bytes is not None and one is not smallest:
-        each = (one.memory_bytes - smallest.memory_bytes) / (one.candidates - smallest.candidates)
-        figures.append(_memory_figure(at, each))
-    return figures
 
 
-def _memory_figure(at: str, each: float) -> Figure:
-    vector_bytes = 4 * 64
-    note = "two workers together, above what they take with the fewest"
-    return Figure(
-        f"memory per candidate at {at}",
-        each,
-        "B",
-        (Floor("its vector", vector_bytes),),
-        at_most(1.5 * vector_bytes + 200),
-        note,
+def _cpu_figures(one: Measured, at: str) -> list[Figure]:
+    if one.cpu_ms is None or one.canned_ms is None:
+        return []
+    floors = (
+        Floor("same bytes, no work", one.canned_ms),
+        Floor("bare FAISS search", one.bare.faiss_ms),
+        Floor("bare forward pass", one.bare.network_ms),
     )
+    ratio = one.cpu_ms / sum(floor.value for floor in floors)
+    return [
+        Figure(f"/recommend at {at}, CPU", one.cpu_ms, "ms", floors),
+        Figure(f"/recommend at {at}, CPU / sum of its parts", ratio, "x", (), at_most(CPU_RATIO)),
+    ]
+
+
+def _memory_figures(one: Measured, smallest: Measured, at: str) -> list[Figure]:
+    if one is smallest:
+        return []
+    if one.memory_bytes is None or smallest.memory_bytes is None:
+        return [Figure(f"memory per candidate at {at}", None, "B", note="the system does not say")]
+    each = (one.memory_bytes - smallest.memory_bytes) / (one.candidates - smallest.candidates)
+    floor = Floor("its vector", one.bare.vector_bytes)
+    target = at_most(1.5 * one.bare.vector_bytes + 200)
+    note = "two workers together, above what they take with the fewest"
+    return [Figure(f"memory per candidate at {at}", each, "B", (floor,), target, note)]
 
 
 def _growth(found: Sequence[Measured]) -> list[Figure]:
     first, last = found[0], found[-1]
-    if first is last or first.cpu_ms is None or last.cpu_ms is None:
+    if first is last:
         return []
-    name = f"CPU at {last.candidates:,} / at {first.candidates:,}"
-    return [Figure(name, last.cpu_ms / first.cpu_ms, "x", (), at_most(GROWTH))]
+    grown = f"at {last.candidates:,} / at {first.candidates:,}"
+    p50 = last.quiet.percentile(0.5) / first.quiet.percentile(0.5)
+    figures = [Figure(f"p50 at half load {grown}", p50, "x", (), at_most(GROWTH))]
+    if first.cpu_ms is not None and last.cpu_ms is not None:
+        figures.append(Figure(f"CPU {grown}", last.cpu_ms / first.cpu_ms, "x", (), at_most(GROWTH)))
+    return figures

@@ -38,6 +38,7 @@ class Sizes:
     requests: int = 2_000
     candidates: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     scaled_requests: int = 2_000
+    scaled_users: int = 1_000
 
 
 TINY = Sizes(
@@ -52,6 +53,7 @@ TINY = Sizes(
     requests=20,
     candidates=(60, 5_000),
     scaled_requests=40,
+    scaled_users=20,
 )
 
 

@@ -182,8 +182,9 @@ class Truth:
             with torch.inference_mode():
                 vectors = encoded.vectors[tensors.post]
                 matched, _ = encoded.network.match(encoded.vectors, encoded.quality, vectors, tensors)
-                likely = encoded.network.rank(encoded.vectors, encoded.quality, vectors, tensors)
-                following = encoded.network.follow(encoded.vectors, vectors, tensors)
+                read = encoded.network.fuse(vectors, tensors), tensors.mask
+                likely = encoded.network.rank(encoded.vectors, encoded.quality, *read)
+                following = encoded.network.follow(encoded.vectors, *read)
             scores.append((matched[0] + following).numpy())  # as /recommend orders its matches
             probabilities.append(likely.numpy().astype(np.float64))
         return np.stack(scores), np.stack(probabilities)

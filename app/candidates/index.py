@@ -20,8 +20,8 @@ from app.errors import BadArtefact
 Rows = NDArray[np.int64]  # (rows,)
 CENTRES, LISTS, PROBE = "index.faiss", "lists.npy", "probe.json"
 FEW_POSTS = 4_000  # one list: they are all scored
-ROWS_PER_LIST = 200
-LISTS_PER_ROOT = 2.5  # of the number of posts: beyond, ranking the lists would cost more than scoring their posts
+ROWS_PER_LIST = 50
+LISTS_PER_ROOT = 3  # of the number of posts: beyond, ranking the lists would cost more than scoring their posts
 LEARNT_FROM_PER_LIST = 40  # posts from which k-means learns
 ROUNDS = 8
 SEED = 1

@@ -14,9 +14,9 @@ from models.batch import BEHAVIOURS
 from models.matching import Matching
 
 DEPTH = 20  # of the best posts by the exact score
-TARGET = 0.99  # share of them that has to be found: above what is promised, because the sample is small
+TARGET = 0.99  # share of them that has to be found: above what is promised, because it is a sample
 PROBED_AT_LEAST = 2_000  # the pool that ranking chooses from is some hundreds
-REQUESTS = 32
+REQUESTS = 128
 REFERENCES_EACH = 30
 SEED = 1
 

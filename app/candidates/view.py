@@ -19,7 +19,6 @@ from app.candidates.vectors import Vectors
 from app.domain import HistoryItem
 from app.samples.collate import HistoryArrays
 from app.samples.history import HistoryLimits
-from models.batch import History
 from models.cascade import Cascade
 
 
@@ -31,6 +30,14 @@ class Matches:
     scores: Float32  # (matches,) serving scores
     best_reference: NDArray[np.int64]  # (matches,) the reference that contributes most
     similarity: Float32  # (matches,) cosine to that reference
+
+
+@dataclass(frozen=True)
+class FusedHistory:
+    """One account's history as the networks 102 and 103 leave it."""
+
+    fused: torch.Tensor  # (1, history, width)
+    mask: torch.Tensor  # (1, history) bool
 
 
 NO_ROWS, NO_SCORES = np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -69,7 +76,8 @@ class CandidateView:
         scores = self._scores(references, log_weights, rows)
         order = best_first(scores, count)
         rows = rows[order]
-        cosine = self.vectors[rows] @ references.T
+        # By torch, whose threads are limited: numpy's own would spin beside other requests.
+        cosine = (torch.from_numpy(self.vectors[rows]) @ torch.from_numpy(references).T).numpy()
         best = np.argmax(self.tau * cosine + log_weights, axis=1)
         return Matches(rows, scores[order], best, cosine[np.arange(len(rows)), best])
 
@@ -100,25 +108,26 @@ class CandidateView:
             weights = self.network.matching.log_weights(torch.from_numpy(happened), torch.from_numpy(rank))
         return np.asarray(weights.numpy())
 
-    def predict(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
-        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that this history's account acts on the posts."""
-        semantic, tensors = self._tensors(history, moment)
-        posts, quality = torch.from_numpy(self.vectors[rows]), torch.from_numpy(self.quality[rows])
-        with torch.inference_mode():
-            return np.asarray(self.network.rank(posts, quality, semantic, tensors).numpy())
-
-    def follow(self, history: Sequence[HistoryItem], moment: datetime, rows: NDArray[np.int64]) -> Float32:
-        """How well the posts follow on the history: what ranking adds to their serving scores, (rows,)."""
-        semantic, tensors = self._tensors(history, moment)
-        with torch.inference_mode():
-            return np.asarray(self.network.follow(torch.from_numpy(self.vectors[rows]), semantic, tensors).numpy())
-
-    def _tensors(self, history: Sequence[HistoryItem], moment: datetime) -> tuple[torch.Tensor, History]:
-        """Vectors of the history's posts (1, history, width), and the history itself."""
+    def fuse(self, history: Sequence[HistoryItem], moment: datetime) -> FusedHistory:
+        """An account's history at a moment, read once for all that is asked of it."""
         arrays = HistoryArrays(1, len(history))
         arrays.fill(0, history, moment, rows=self.row_of)
-        semantic = self.vectors[arrays.post[:, : int(arrays.mask.sum())]]
-        return torch.from_numpy(semantic), arrays.tensors()
+        tensors = arrays.tensors()
+        semantic = torch.from_numpy(self.vectors[tensors.post.numpy()])
+        with torch.inference_mode():
+            return FusedHistory(self.network.fuse(semantic, tensors), tensors.mask)
+
+    def predict(self, history: FusedHistory, rows: NDArray[np.int64]) -> Float32:
+        """Probabilities (rows, kinds), in BEHAVIOUR_KINDS order, that this history's account acts on the posts."""
+        posts, quality = torch.from_numpy(self.vectors[rows]), torch.from_numpy(self.quality[rows])
+        with torch.inference_mode():
+            return np.asarray(self.network.rank(posts, quality, history.fused, history.mask).numpy())
+
+    def follow(self, history: FusedHistory, rows: NDArray[np.int64]) -> Float32:
+        """How well the posts follow on the history: what ranking adds to their serving scores, (rows,)."""
+        posts = torch.from_numpy(self.vectors[rows])
+        with torch.inference_mode():
+            return np.asarray(self.network.follow(posts, history.fused, history.mask).numpy())
 
     @cached_property
     def tau(self) -> float:

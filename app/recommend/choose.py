@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from app.candidates.view import CandidateView
-from app.domain import HistoryItem, Reference
+from app.candidates.view import CandidateView, FusedHistory
+from app.domain import Reference
 from app.recommend.diversify import diversified
 from app.recommend.filters import Passing, passing_posts, rows_of
 from app.recommend.influence import REJECTED_AT_MOST, influence
@@ -47,7 +47,7 @@ class Choice:
     filler_rows: NDArray[np.int64]  # (fillers,)
     filler_kinds: list[ReasonKind]  # why each filler
     passing: Passing
-    history: tuple[HistoryItem, ...]  # what the prediction network looks at
+    history: FusedHistory  # what the prediction network looks at
     room: Room
     exploration: Exploration | None = None
 
@@ -75,7 +75,7 @@ def choose_posts(
     """
     references = resolve_references(state, request.session, known=view.row_of)
     shown = with_session(state.shown, request.session, user_id=request.user_id, moment=moment)
-    history = history_before(shown, moment, view.history_limits)
+    before = history_before(shown, moment, view.history_limits)
     passing = passing_posts(
         view, request, seen=state.seen, rejected=state.rejected, returned=returned, reserved=reserved, moment=moment
     )
@@ -87,14 +87,14 @@ def choose_posts(
     with span("match", references=len(references)):
         pool = match_posts(view, references, passing.mask, count=POOL)
     rejected = rows_of(view.row_of, state.rejected[:REJECTED_AT_MOST])
-    with span("rank", posts=len(pool.rows), history=len(history)):
+    with span("rank", posts=len(pool.rows), history=len(before)):
+        history = view.fuse(before, moment)
         pool = ranked(
             view,
             pool,
             weights=request.behaviour_weights,
             influence=influence(view, request, pool.rows, rejected=rejected, moment=moment),
             history=history,
-            moment=moment,
         )
     matched = _on_the_page(view, request, pool, room=room)
     filler_rows, filler_kinds = _fillers(view, passing.mask, matched, room=room, count=request.k - len(matched.rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS
@@ -13,13 +12,13 @@ from app.recommend.wording import reason_text
 
 
 def recommended_posts(
-    view: CandidateView, choice: Choice, *, moment: datetime, language: Language = Language.ENGLISH
+    view: CandidateView, choice: Choice, *, language: Language = Language.ENGLISH
 ) -> tuple[RecommendedPost, ...]:
     """The posts of the page, best first."""
     columns, rows = view.columns, choice.rows
     if not len(rows):
         return ()
-    probabilities = view.predict(choice.history, moment, rows).tolist()
+    probabilities = view.predict(choice.history, rows).tolist()
     reasons, scores = _reasons(choice), _scores(choice)
     return tuple(
         RecommendedPost(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.candidates.view import CandidateView
-from app.domain import BEHAVIOUR_KINDS, BehaviourKind, HistoryItem
+from app.candidates.view import CandidateView, FusedHistory
+from app.domain import BEHAVIOUR_KINDS, BehaviourKind
 from app.recommend.matching import Matched
 
 
@@ -20,8 +19,7 @@ def ranked(
     *,
     weights: Mapping[BehaviourKind, float],
     influence: NDArray[np.float32] | None = None,
-    history: Sequence[HistoryItem],
-    moment: datetime,
+    history: FusedHistory,
 ) -> Matched:
     """The posts best first: by match and history together, the score that the networks are trained to rank by.
 
@@ -31,10 +29,10 @@ def ranked(
         return matched
     lift = np.float32(0) if influence is None else influence
     if weights:
-        worth = view.predict(history, moment, matched.rows) @ _in_order(weights)
+        worth = view.predict(history, matched.rows) @ _in_order(weights)
         scores = worth * np.exp(lift)
     else:
-        scores = matched.scores + view.follow(history, moment, matched.rows) + lift
+        scores = matched.scores + view.follow(history, matched.rows) + lift
     return replace(matched, scores=scores).take(np.argsort(-scores, kind="stable"))
 
 

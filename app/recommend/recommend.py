@@ -44,7 +44,7 @@ async def recommend(
     reserved = user.reserved.post_ids if is_free else ()
     choice = choose_posts(view, request, user.state, returned=feed.post_ids, reserved=reserved, moment=moment)
     choice = explored(view, request, choice, moment=moment, chance=CHANCE)
-    posts = recommended_posts(view, choice, moment=moment, language=request.language)
+    posts = recommended_posts(view, choice, language=request.language)
     found = Recommendation(
         recommendation_id=_trace(view, request, choice).new_id(),
         generation=view.generation,

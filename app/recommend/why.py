@@ -73,7 +73,7 @@ def why_post(view: CandidateView, state: UserState, *, user_id: str, post_id: st
     if row is None:
         return WhyPost(Barred.NOT_ENCODED, None, None, None, passing.left, (), {})
     weighed, score = _score(view, references, row)
-    history = history_before(state.shown, moment, view.history_limits)
+    history = view.fuse(history_before(state.shown, moment, view.history_limits), moment)
     rows = np.asarray([row])
     return WhyPost(
         barred=_barred(view, state, passing, row, user_id=user_id, moment=moment),
@@ -82,8 +82,8 @@ def why_post(view: CandidateView, state: UserState, *, user_id: str, post_id: st
         place=_place(view, references, passing, row),
         passing=passing.left,
         references=weighed,
-        probabilities=dict(zip(BEHAVIOUR_KINDS, view.predict(history, moment, rows)[0].tolist(), strict=True)),
-        following=float(view.follow(history, moment, rows)[0]),
+        probabilities=dict(zip(BEHAVIOUR_KINDS, view.predict(history, rows)[0].tolist(), strict=True)),
+        following=float(view.follow(history, rows)[0]),
     )
 
 

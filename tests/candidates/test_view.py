@@ -125,7 +125,7 @@ def test_predictions_are_probabilities_and_depend_on_the_history(view):
     acts = (Act(BehaviourKind.CLICK, NOW - timedelta(hours=1)),)
     history = [HistoryItem("p1", Sequence.CLICK, NOW - timedelta(hours=2), acts)]
 
-    without, with_history = view.predict([], NOW, np.arange(30)), view.predict(history, NOW, np.arange(30))
+    without, with_history = (view.predict(view.fuse(one, NOW), np.arange(30)) for one in ([], history))
 
     assert with_history.shape == (30, 5)
     assert ((with_history > 0) & (with_history < 1)).all()
@@ -135,4 +135,6 @@ def test_predictions_are_probabilities_and_depend_on_the_history(view):
 def test_history_posts_that_are_gone_are_left_out(view):
     history = [HistoryItem("never heard of", Sequence.CLICK, NOW - timedelta(hours=2), ())]
 
-    assert np.allclose(view.predict(history, NOW, np.arange(3)), view.predict([], NOW, np.arange(3)))
+    with_gone, without = (view.predict(view.fuse(one, NOW), np.arange(3)) for one in (history, []))
+
+    assert np.allclose(with_gone, without)

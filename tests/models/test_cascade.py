@@ -110,11 +110,11 @@ def test_a_batch_without_references_has_no_serving_loss():
 def test_ranking_many_candidates_equals_predicting_them_one_by_one():
     network = trained_a_little(small_sizes())
     history, vectors, quality = random_history(1, 4, 9), torch.randn(9, 8), torch.randn(9)
-    semantic = vectors[history.post]
+    fused = network.fuse(vectors[history.post], history)
 
-    together = network.rank(vectors, quality, semantic, history)
+    together = network.rank(vectors, quality, fused, history.mask)
 
-    alone = [network.rank(vectors[[row]], quality[[row]], semantic, history)[0] for row in range(9)]
+    alone = [network.rank(vectors[[row]], quality[[row]], fused, history.mask)[0] for row in range(9)]
     assert torch.allclose(together, torch.stack(alone), atol=1e-5)
 
 
@@ -126,7 +126,7 @@ def test_ranking_orders_by_the_score_that_its_loss_trains():
 
     semantic = vectors[batch.history.post]
     scores, _ = network.match(vectors, quality, semantic, batch.history)
-    following = network.follow(vectors, semantic, batch.history)
+    following = network.follow(vectors, network.fuse(semantic, batch.history), batch.history.mask)
     assert torch.allclose(predictions.ranks, scores + following, atol=1e-5)
 
 

@@ -55,7 +55,7 @@ def test_a_page_is_full_when_enough_posts_pass_and_holds_nothing_else(request, l
     rows = choice.rows.tolist()
     assert len(rows) == len(set(rows)) == min(request.k, passing.left)
     assert passing.mask[rows].all()
-    posts = recommended_posts(VIEW, choice, moment=NOW)
+    posts = recommended_posts(VIEW, choice)
     assert [post.post_id for post in posts] == [VIEW.columns.post_ids[row] for row in rows]
     short = shortfall(request, choice, returned=len(before))
     assert (short is None) == (len(rows) == request.k)

@@ -65,7 +65,7 @@ def test_the_rest_of_the_page_stays_as_it_is_and_nothing_is_twice_on_it():
     assert [row for place, row in enumerate(rows) if place not in taken] == [
         row for place, row in enumerate(plain) if place not in taken
     ]
-    posts = recommended_posts(VIEW, choice, moment=NOW)
+    posts = recommended_posts(VIEW, choice)
     assert all(posts[place].reason.kind == "fresh" for place in taken)
     assert [post.score for post in posts] == sorted((post.score for post in posts), reverse=True)
 
