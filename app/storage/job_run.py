@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TuwenError, Unavailable
-from app.storage.jobs import JobKind, create_job, fail_job, finish_job, report_progress, start_job
+from app.storage.jobs import JobKind, create_job, fail_job, finish_job, life_of_job, report_progress, start_job
 
 BEAT_SECONDS = 1.0
 UNEXPECTED = "an unexpected error; the log of the process that ran it says which"
@@ -22,6 +22,7 @@ class JobRun:
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self.generation: str | None = None  # what it made
+        self.is_seen = asyncio.Event()  # set: others can see that this process lives
         self._standing: tuple[str, int, int | None] = ("starting", 0, None)
 
     def tell(self, step: str, done: int, total: int | None) -> None:
@@ -31,9 +32,13 @@ class JobRun:
     async def keep_beating(self, database: AsyncEngine) -> None:
         """Write the standing every second until cancelled; a database that is away for a while is no reason to stop."""
         while True:
-            step, done, total = self._standing
             with contextlib.suppress(Unavailable):
-                await report_progress(database, self.job_id, step=step, done=done, total=total)
+                async with life_of_job(database, self.job_id) as life:
+                    while True:
+                        step, done, total = self._standing
+                        await report_progress(life, self.job_id, step=step, done=done, total=total)
+                        self.is_seen.set()
+                        await asyncio.sleep(BEAT_SECONDS)
             await asyncio.sleep(BEAT_SECONDS)
 
 
@@ -47,6 +52,7 @@ async def job_run(
     run = JobRun(job_id)
     beating = asyncio.create_task(run.keep_beating(database))
     try:
+        await run.is_seen.wait()
         yield run
     except BaseException as error:
         await _stop(beating)

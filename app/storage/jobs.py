@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,9 +13,11 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import Conflict, UnknownId
-from app.storage.postgres import transaction
+from app.storage.postgres import session, transaction
 
 SILENT_AFTER = timedelta(seconds=30)  # without a sign of life a job counts as dead
+GONE_AFTER = timedelta(seconds=5)  # the same where PostgreSQL sees no process of it any more
+LIVES_LOCK = 0x7475_7765  # with the job's id: held by its process as long as that lives
 JOBS_LOCK = 0x7475_7765_6E04  # one process at a time looks for a running job and starts its own
 DIED = "stopped without saying so: its process was killed or has crashed; start it again"
 
@@ -23,10 +27,18 @@ _COLUMNS = """job_id, kind, state, step, done_count, total_count, error, generat
 _UNDER_WAY = "state IN ('queued', 'running')"
 # (S608: only constants of this file are put together; values travel as parameters.)
 _LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=JOBS_LOCK)
+_HOLD = text("SELECT pg_advisory_lock_shared(:lock, hashtext(:job_id))").bindparams(lock=LIVES_LOCK)
+# A process whose PostgreSQL was started again needs a moment to be seen again.
 _BURY = text(f"""
     UPDATE jobs SET state = 'failed', error = :error, finished_at = clock_timestamp()
-    WHERE {_UNDER_WAY} AND heartbeat_at < clock_timestamp() - CAST(:silent_after AS interval)
-    """).bindparams(error=DIED, silent_after=SILENT_AFTER)  # noqa: S608
+    WHERE {_UNDER_WAY} AND (
+        heartbeat_at < clock_timestamp() - CAST(:silent_after AS interval)
+        OR state = 'running'
+        AND greatest(heartbeat_at, pg_postmaster_start_time()) < clock_timestamp() - CAST(:gone_after AS interval)
+        AND NOT EXISTS (
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND classid = CAST(:lock AS oid) AND objid = CAST(hashtext(job_id) AS oid)))
+    """).bindparams(error=DIED, silent_after=SILENT_AFTER, gone_after=GONE_AFTER, lock=LIVES_LOCK)  # noqa: S608
 _FIND_RUNNING = text(f"SELECT {_COLUMNS} FROM jobs WHERE kind = :kind AND {_UNDER_WAY} LIMIT 1")  # noqa: S608
 _CREATE = text(f"""
     INSERT INTO jobs (job_id, kind, requested_by) VALUES (:job_id, :kind, :requested_by)
@@ -102,9 +114,17 @@ async def start_job(database: AsyncEngine, job_id: str) -> None:
     await _change(database, _START, job_id=job_id)
 
 
-async def report_progress(database: AsyncEngine, job_id: str, *, step: str, done: int, total: int | None) -> None:
+@asynccontextmanager
+async def life_of_job(database: AsyncEngine, job_id: str) -> AsyncIterator[AsyncConnection]:
+    """A connection that is the job's life: the lock it holds is gone the moment that this process is."""
+    async with session(database) as connection:
+        await connection.execute(_HOLD, {"job_id": job_id})
+        yield connection
+
+
+async def report_progress(life: AsyncConnection, job_id: str, *, step: str, done: int, total: int | None) -> None:
     """Say how far the work is; also a sign of life."""
-    await _change(database, _PROGRESS, job_id=job_id, step=step, done=done, total=total)
+    await life.execute(_PROGRESS, {"job_id": job_id, "step": step, "done": done, "total": total})
 
 
 async def beat(database: AsyncEngine, job_id: str) -> None:

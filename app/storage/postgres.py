@@ -111,6 +111,22 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             raise _translate(error) from error
 
 
+@asynccontextmanager
+async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection whose statements commit one by one; it ends on leaving, and with it all the locks that it holds.
+
+    Raises Unavailable when the server cannot be used.
+    """
+    try:
+        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            try:
+                yield connection
+            finally:
+                await connection.invalidate()
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise _translate(error) from error
+
+
 async def ping(engine: AsyncEngine) -> None:
     """Ask the server for an answer. Raises Unavailable."""
     async with transaction(engine) as connection:

@@ -14,6 +14,7 @@ from app.storage.jobs import (
     finish_job,
     get_job,
     latest_jobs,
+    life_of_job,
     report_progress,
     start_job,
 )
@@ -23,17 +24,19 @@ from app.storage.stores import Stores
 pytestmark = pytest.mark.anyio
 
 
-async def fall_silent(stores: Stores, job_id: str) -> None:
+async def fall_silent(stores: Stores, job_id: str, *, seconds: int = 31) -> None:
     async with transaction(stores.database) as connection:
-        statement = text("UPDATE jobs SET heartbeat_at = heartbeat_at - interval '31 s' WHERE job_id = :job_id")
-        await connection.execute(statement, {"job_id": job_id})
+        earlier = "heartbeat_at - make_interval(secs => :seconds)"
+        statement = text(f"UPDATE jobs SET heartbeat_at = {earlier} WHERE job_id = :job_id")
+        await connection.execute(statement, {"job_id": job_id, "seconds": seconds})
 
 
 async def test_a_job_tells_how_far_it_is_and_what_it_made(stores: Stores) -> None:
     job = await create_job(stores.database, JobKind.REINDEX, requested_by="ops")
     await start_job(stores.database, job.job_id)
 
-    await report_progress(stores.database, job.job_id, step="encoding", done=3, total=9)
+    async with life_of_job(stores.database, job.job_id) as life:
+        await report_progress(life, job.job_id, step="encoding", done=3, total=9)
     halfway = await get_job(stores.database, job.job_id)
     await finish_job(stores.database, job.job_id, generation="g1")
 
@@ -69,6 +72,21 @@ async def test_a_silent_job_counts_as_failed_and_makes_way(stores: Stores) -> No
     found = await get_job(stores.database, silent.job_id)
     assert found.state is JobState.FAILED
     assert "start it again" in str(found.error)
+
+
+async def test_a_job_whose_process_is_gone_makes_way_soon_and_one_whose_process_lives_does_not(stores: Stores) -> None:
+    lives = await create_job(stores.database, JobKind.TRAIN, requested_by="trainer")
+    await start_job(stores.database, lives.job_id)
+
+    async with life_of_job(stores.database, lives.job_id):
+        await fall_silent(stores, lives.job_id, seconds=6)
+        with pytest.raises(Conflict):
+            await create_job(stores.database, JobKind.TRAIN, requested_by="trainer")
+
+    async with asyncio.timeout(20):
+        while (await get_job(stores.database, lives.job_id)).state is not JobState.FAILED:
+            await asyncio.sleep(0.05)
+    await create_job(stores.database, JobKind.TRAIN, requested_by="trainer")
 
 
 async def test_an_ended_job_does_not_fail_afterwards(stores: Stores) -> None:
