@@ -50,6 +50,7 @@ class Post:
     expires_at: datetime | None = None  # UTC, aware
     attributes: Mapping[str, Any] = field(default_factory=dict)
     hidden: bool = False
+    pinned_at: datetime | None = None  # UTC, aware; since then it comes first for everybody
     picture_print: int | None = None  # perceptual hash of the picture; None where it shows nothing to tell apart
 
 

@@ -171,6 +171,7 @@ class PostAnswer(BaseModel):
             "expires_at": None,
             "attributes": {},
             "hidden": False,
+            "pinned_at": None,
         }
     )
 
@@ -188,6 +189,7 @@ class PostAnswer(BaseModel):
     expires_at: datetime | None
     attributes: dict[str, object]
     hidden: bool
+    pinned_at: datetime | None
 
 
 class PictureAnswer(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -22,7 +23,7 @@ from app.api.state import WRITING_LANE, ApiState, State
 from app.domain import Post
 from app.errors import UnknownId
 from app.intake.batches import take_in
-from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden
+from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden, set_pinned
 from app.intake.status import ACCEPTED
 from app.storage.posts import posts_by_id
 
@@ -53,15 +54,18 @@ async def get_post(post_id: PathId, state: State) -> Response:
 
 @router.patch("/posts/{post_id:path}", dependencies=[OPS], response_model=PostAnswer, openapi_extra=lane(WRITING_LANE))
 async def patch_post(post_id: PathId, patch: PostPatch, request: Request, state: State) -> Response:
-    """Hide a post or show it again, or change some of its fields; null empties a field."""
+    """Hide or pin a post, show it again or unpin it, or change some of its fields; null empties a field."""
     post = await _found(state, post_id)
     changes = patch.model_dump(exclude_unset=True)
-    note(request, before={name: getattr(post, name) for name in changes}, after=dict(changes))
-    hidden = changes.pop("hidden", None)
+    before = {**asdict(post), "pinned": post.pinned_at is not None}
+    note(request, before={name: before[name] for name in changes}, after=dict(changes))
+    hidden, pinned = changes.pop("hidden", None), changes.pop("pinned", None)
     if changes:
         await save_posts(state.stores, [_patched(post, changes)])
     if hidden is not None:
         await set_hidden(state.stores, post_id, hidden=hidden)
+    if pinned is not None:
+        await set_pinned(state.stores, post_id, pinned=pinned)
     await state.show_changes()
     return _answer(await _found(state, post_id))
 

@@ -112,6 +112,7 @@ class PostPatch(BaseModel):
     model_config = STRICT | {"json_schema_extra": {"example": {"hidden": True}}}
 
     hidden: bool = False
+    pinned: bool = False
     title: Title = ""
     category: Word | None = None
     city: Word | None = None

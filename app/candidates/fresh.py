@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,8 +72,8 @@ class Overlay:
         """Show a post no longer; its vector still serves as a reference."""
         self._gone.add(post_id)
 
-    def view(self, now: datetime) -> CandidateView:
-        """The view as of now: expired posts are no candidates either."""
+    def view(self, now: datetime, pinned: Sequence[str] = ()) -> CandidateView:
+        """The view as of now: expired posts are no candidates either. Those pinned come first."""
         base, fresh = self.generation, self._layer()
         return CandidateView(
             generation=base.manifest.generation,
@@ -87,6 +87,7 @@ class Overlay:
             network=base.network,
             history_limits=history_limits(base.plan),
             index=base.index,
+            pinned=pinned,
         )
 
     def _layer(self) -> _Layer:

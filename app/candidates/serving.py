@@ -19,13 +19,14 @@ from app.candidates.generation import Generation, GenerationFolder, load_generat
 from app.candidates.view import CandidateView
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.samples.tokens import Content
-from app.storage.posts import PostChange, changed_since
+from app.storage.posts import PostChange, changed_since, pinned_posts
 from app.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5  # how often the pointer and the changes are looked at
 OVERLAP = timedelta(seconds=10)  # a change that was committed late still carries its earlier time
 ENCODED_AT_ONCE = 64
+PINS = 100  # that count: as many as a page can have
 EXPIRY_SECONDS = 30  # how often expired posts are taken out
 
 
@@ -41,6 +42,7 @@ class ServingCandidates:
         self._applied: dict[str, datetime] = {}  # post id -> its latest change known here, since the generation
         self._since = datetime.now(UTC)
         self._refused: str | None = None  # a generation that could not be loaded
+        self._pinned: list[str] | None = None  # None: not read yet
         self._version: int | None = None
         self._waiting: deque[PostChange] = deque()
         self._viewed_at = 0.0  # monotonic seconds
@@ -121,7 +123,7 @@ class ServingCandidates:
         self._overlay = Overlay(generation)
         self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
         self._since = datetime.fromisoformat(generation.manifest.changes_until)
-        self._applied, self._refused = {}, None
+        self._applied, self._refused, self._pinned = {}, None, None
         self._waiting.clear()
         await self._catch_up(self._overlay)
         await self._renew_view(self._overlay)
@@ -136,6 +138,9 @@ class ServingCandidates:
         """Read the posts that changed; true when the view must be renewed."""
         changes = await changed_since(self._stores.database, self._since - OVERLAP)
         news = [change for change in changes if self._applied.get(change.post.post_id) != change.changed_at]
+        if not news and self._pinned is not None:
+            return False
+        self._pinned = await pinned_posts(self._stores.database, limit=PINS)
         for change in news:
             self._applied[change.post.post_id] = change.changed_at
             self._since = max(self._since, change.changed_at)
@@ -148,7 +153,7 @@ class ServingCandidates:
             else:
                 overlay.drop(post.post_id)
                 self._waiting.append(change)
-        return bool(news)
+        return True
 
     async def _encode_waiting(self) -> None:
         """Encode some of the waiting posts and show them."""
@@ -167,5 +172,5 @@ class ServingCandidates:
 
     async def _renew_view(self, overlay: Overlay) -> None:
         """Let requests see what has changed; beside them, because a large catalogue takes some milliseconds."""
-        self._view = await asyncio.to_thread(overlay.view, datetime.now(UTC))
+        self._view = await asyncio.to_thread(overlay.view, datetime.now(UTC), self._pinned or ())
         self._viewed_at = time.monotonic()

@@ -59,6 +59,7 @@ class CandidateView:
     network: Cascade
     history_limits: HistoryLimits
     index: ListIndex  # knows the first rows, those of the generation
+    pinned: Sequence[str] = ()  # posts that come first for everybody, in this order
 
     def match(self, references: Float32, log_weights: Float32, passing: NDArray[np.bool_], *, count: int) -> Matches:
         """The `count` best of the passing posts by logsumexp_r(log_weight_r + tau cos(r, c)) + quality_c (step 408).
@@ -137,5 +138,13 @@ class CandidateView:
     @cached_property
     def popular_rows(self) -> NDArray[np.int64]:
         """Living rows, most popular first, (popular,)."""
-        rows = np.asarray([self.row_of[one] for one in self.popular if one in self.row_of], np.int64)
+        return self._living(self.popular)
+
+    @cached_property
+    def pinned_rows(self) -> NDArray[np.int64]:
+        """Living rows, in the order in which they come, (pinned,)."""
+        return self._living(self.pinned)
+
+    def _living(self, post_ids: Sequence[str]) -> NDArray[np.int64]:
+        rows = np.asarray([self.row_of[one] for one in post_ids if one in self.row_of], np.int64)
         return rows[self.alive[rows]]

@@ -14,7 +14,7 @@ from app.storage.stores import Stores
 
 def row_with_picture(stores: Stores, line: PostLine, folder: Path) -> PostRow:
     """The row of a line. Reads and checks the picture, so it blocks; call it in a thread."""
-    row = replace(post_row(line), deleted_at=line.deleted_at, hidden=line.hidden)
+    row = replace(post_row(line), deleted_at=line.deleted_at, hidden=line.hidden, pinned_at=line.pinned_at)
     picture = _picture(stores, line, folder)
     return row if picture is None else replace(row, **asdict(picture))
 

@@ -25,6 +25,7 @@ class PostLine(PostRecord):
     picture: PicturePath | None = None  # none leaves the picture that is there
     picture_status: Literal["none", "stored", "missing", "unreadable", "too_large"] | None = None
     hidden: bool | None = None
+    pinned_at: Moment | None = None  # none leaves it pinned or not, as it is
     deleted_at: Moment | None = None
 
 

@@ -99,6 +99,16 @@ async def set_hidden(stores: Stores, post_id: str, *, hidden: bool) -> bool:
     return changed
 
 
+async def set_pinned(stores: Stores, post_id: str, *, pinned: bool) -> bool:
+    """Let a post come first for everybody, or no longer. False when it already was so. Raises UnknownId."""
+    changed = await table.set_pinned(stores.database, post_id, pinned=pinned)
+    if changed:
+        await posts_changed(stores)
+    else:
+        await _living(stores, post_id)
+    return changed
+
+
 async def delete_post(stores: Stores, post_id: str) -> bool:
     """Delete a post; its showings stay in the log. False when there was nothing to delete."""
     changed = await table.mark_deleted(stores.database, post_id)

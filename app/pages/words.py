@@ -125,6 +125,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "same_similar_attributes": ("people with a profile like yours {did} it", "和你资料相近的人{did}了它"),
     "reason_popular": ("popular with everybody", "大家都在看"),
     "reason_fresh": ("fresh: published lately", "新发布"),
+    "reason_pinned": ("picked for everybody", "编辑精选"),
     # occupations of the simulated people
     "student": ("student", "学生"),
     "engineer": ("engineer", "工程师"),

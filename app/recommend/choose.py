@@ -1,4 +1,4 @@
-"""What is known of a user and the candidates -> the posts of his page: match, filter, rank, diversify, fill."""
+"""What is known of a user and the candidates -> the posts of his page: pins, match, filter, rank, diversify, fill."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ class Exploration:
 
 @dataclass(frozen=True)
 class Choice:
-    """The posts of a page: the matched ones, then others that fill it."""
+    """The posts of a page: the pinned ones, the matched ones, then others that fill it."""
 
     references: tuple[Reference, ...]
+    pinned_rows: NDArray[np.int64]  # (pinned,)
     matched: Matched  # in the order of the page
     filler_rows: NDArray[np.int64]  # (fillers,)
     filler_kinds: list[ReasonKind]  # why each filler
@@ -54,7 +55,7 @@ class Choice:
     @property
     def rows(self) -> NDArray[np.int64]:
         """The page, (posts,)."""
-        rows = np.concatenate([self.matched.rows, self.filler_rows])
+        rows = np.concatenate([self.pinned_rows, self.matched.rows, self.filler_rows])
         if self.exploration is not None:
             for place, row in self.exploration.row_at.items():
                 rows[place] = row
@@ -84,8 +85,9 @@ def choose_posts(
         author_posts_at_most=request.author_posts_at_most,
         category_posts_at_most=request.category_posts_at_most,
     )
+    pinned_rows, rest = _pinned(view, passing.mask, room=room, count=request.k)
     with span("match", references=len(references)):
-        pool = match_posts(view, references, passing.mask, count=POOL)
+        pool = match_posts(view, references, rest, count=POOL)
     rejected = rows_of(view.row_of, state.rejected[:REJECTED_AT_MOST])
     with span("rank", posts=len(pool.rows), history=len(before)):
         history = view.fuse(before, moment)
@@ -96,18 +98,31 @@ def choose_posts(
             influence=influence(view, request, pool.rows, rejected=rejected, moment=moment),
             history=history,
         )
-    matched = _on_the_page(view, request, pool, room=room)
-    filler_rows, filler_kinds = _fillers(view, passing.mask, matched, room=room, count=request.k - len(matched.rows))
-    return Choice(references, matched, filler_rows, filler_kinds, passing, history, room)
+    places = request.k - len(pinned_rows)
+    matched = _on_the_page(view, request, pool, room=room, count=places)
+    filler_rows, filler_kinds = _fillers(view, rest, matched, room=room, count=places - len(matched.rows))
+    return Choice(references, pinned_rows, matched, filler_rows, filler_kinds, passing, history, room)
 
 
-def _on_the_page(view: CandidateView, request: RecommendRequest, pool: Matched, *, room: Room) -> Matched:
-    """Up to k of the ranked matches, in the order of the page."""
+def _pinned(
+    view: CandidateView, passing: NDArray[np.bool_], *, room: Room, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows (pinned,) of up to `count` pinned posts that may join the page, and what passes beside them, (posts,)."""
+    standing = view.pinned_rows[passing[view.pinned_rows]]
+    if not len(standing):
+        return standing, passing
+    rest = passing.copy()
+    rest[standing] = False
+    return np.asarray([row for row in standing[:count].tolist() if room.takes(row)], np.int64), rest
+
+
+def _on_the_page(view: CandidateView, request: RecommendRequest, pool: Matched, *, room: Room, count: int) -> Matched:
+    """Up to `count` of the ranked matches, in the order of the page."""
     rows = pool.rows.tolist()
     places = diversified(
         pool.scores,
         view.vectors[pool.rows],
-        count=request.k,
+        count=count,
         diversity=request.diversity,
         takes=lambda place: room.takes(rows[place]),
     )

@@ -36,7 +36,7 @@ def recommended_posts(
 
 def _reasons(choice: Choice) -> list[Reason]:
     """One reason per post of the page; a post that chance has put there is there because it is new."""
-    reasons: list[Reason] = []
+    reasons = [Reason(ReasonKind.PINNED) for _ in choice.pinned_rows]
     for number, similarity in zip(choice.matched.reference.tolist(), choice.matched.similarity.tolist(), strict=True):
         reference = choice.references[number]
         reasons.append(Reason(ReasonKind(reference.kind), reference.post_id, reference.behaviour, similarity))
@@ -54,14 +54,16 @@ def _in_words(view: CandidateView, reason: Reason, *, post_id: str, language: La
 
 
 def _scores(choice: Choice) -> list[float]:
-    """One score per post of the page. Fillers have none of their own: theirs fall below the lowest matched one.
+    """One score per post of the page. Pinned posts and fillers have none of their own: theirs stand above the highest
+    matched one, and below the lowest.
 
     A post that chance has put on the page has the score of the post whose place it took.
     """
     scores: list[float] = choice.matched.scores.tolist()
-    fillers = len(choice.filler_kinds)
-    below = min(scores, default=1.0)
-    return scores + [below - place / fillers for place in range(1, fillers + 1)]
+    pinned, fillers = len(choice.pinned_rows), len(choice.filler_kinds)
+    above, below = max(scores, default=1.0), min(scores, default=1.0)
+    first = [above + 1 - place / pinned for place in range(pinned)]
+    return first + scores + [below - place / fillers for place in range(1, fillers + 1)]
 
 
 def shortfall(request: RecommendRequest, choice: Choice, *, returned: int) -> str | None:

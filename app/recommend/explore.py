@@ -27,23 +27,24 @@ def explored(
 ) -> Choice:
     """The choice with `exploration_share` of its places given to new posts, as far as there are any.
 
-    Each place has the same probability, and so has each of the new posts that are not on the page already.
+    Each place but those of pinned posts has the same probability, and so has each of the new posts that are not on the
+    page already.
     """
-    page = len(choice.rows)
-    if not request.exploration_share or not page:
+    pinned, page = len(choice.pinned_rows), len(choice.rows)
+    if not request.exploration_share or page == pinned:
         return choice
     pool = _new_posts(view, choice, moment)
     pool = [row for row in pool if choice.room.admits(row)]
     if not pool:
         return choice
-    wanted = request.exploration_share * page
+    wanted = request.exploration_share * (page - pinned)
     fewer, more = min(floor(wanted), len(pool)), min(floor(wanted) + 1, len(pool))
     upper = wanted - floor(wanted)  # probability of one more
     count = more if chance.random() < upper else fewer
     # Two new posts with near copies of a picture would not both be taken: so rare that the share stands as it is.
     taken = [row for row in chance.sample(pool, count) if choice.room.takes(row)]
-    places = chance.sample(range(page), len(taken))
-    share = (upper * more + (1 - upper) * fewer) / page
+    places = chance.sample(range(pinned, page), len(taken))
+    share = (upper * more + (1 - upper) * fewer) / (page - pinned)
     return replace(choice, exploration=Exploration(share, len(pool), dict(zip(places, taken, strict=True))))
 
 

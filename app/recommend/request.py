@@ -88,7 +88,7 @@ class RecommendRequest:
 
 
 class ReasonKind(StrEnum):
-    """Why a post was recommended: whose reference it matches, or that it matches none."""
+    """Why a post was recommended: whose reference it matches, or that it needs none."""
 
     OWN = "own"
     SIMILAR_USER = "similar_user"
@@ -96,6 +96,7 @@ class ReasonKind(StrEnum):
     SESSION = "session"
     POPULAR = "popular"
     FRESH = "fresh"
+    PINNED = "pinned"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class WhyPost:
     passing: int  # how many posts may be recommended
     references: tuple[WeighedReference, ...]  # greatest part first
     probabilities: dict[BehaviourKind, float]
+    pinned: bool = False  # it comes first for whoever may get it
     following: float | None = None  # what the order of the history adds to the score when the best matches are ranked
 
 
@@ -83,6 +84,7 @@ def why_post(view: CandidateView, state: UserState, *, user_id: str, post_id: st
         passing=passing.left,
         references=weighed,
         probabilities=dict(zip(BEHAVIOUR_KINDS, view.predict(history, rows)[0].tolist(), strict=True)),
+        pinned=row in view.pinned_rows,
         following=float(view.follow(history, rows)[0]),
     )
 

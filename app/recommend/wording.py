@@ -26,6 +26,7 @@ _UNNAMED = ("Because of a post that {who} {did}", "因为{who}{did}的一篇内�
 _WITHOUT_REFERENCE: dict[ReasonKind, tuple[str, str]] = {
     ReasonKind.POPULAR: ("Popular right now", "大家都在看"),
     ReasonKind.FRESH: ("New here", "新鲜发布"),
+    ReasonKind.PINNED: ("Picked for everybody", "编辑精选"),
 }
 
 

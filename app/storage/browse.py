@@ -23,6 +23,7 @@ _CONDITIONS = """deleted_at IS NULL
     AND (CAST(:city AS text) IS NULL OR city = :city)
     AND CASE CAST(:state AS text)
         WHEN 'hidden' THEN hidden
+        WHEN 'pinned' THEN pinned_at IS NOT NULL
         WHEN 'expired' THEN expires_at <= now()
         WHEN 'no-picture' THEN picture_hash IS NULL
         ELSE true END"""
@@ -64,6 +65,7 @@ class PostState(StrEnum):
 
     ANY = "any"
     HIDDEN = "hidden"
+    PINNED = "pinned"
     EXPIRED = "expired"
     NO_PICTURE = "no-picture"
 

@@ -20,7 +20,7 @@ POPULAR_DAYS = 7  # counted back from the log's latest behaviour, so that an old
 
 _PAGE = text("""
     SELECT post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
-        published_at, expires_at, attributes, hidden, picture_print
+        published_at, expires_at, attributes, hidden, pinned_at, picture_print
     FROM posts WHERE post_id > :after AND (deleted_at IS NULL OR :deleted) ORDER BY post_id LIMIT :page_size""")
 _POPULAR = text("""
     SELECT post_id FROM behaviours

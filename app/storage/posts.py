@@ -18,7 +18,7 @@ from app.storage.postgres import transaction
 VERSION_KEY = "posts:version"
 
 _COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
-    published_at, expires_at, attributes, hidden, picture_print"""
+    published_at, expires_at, attributes, hidden, pinned_at, picture_print"""
 _CONTENT = """title, category, city, latitude, longitude, author_id, tags, published_at, expires_at, attributes,
     deleted_at"""
 _CONTENT_TYPES = """title text, category text, city text, latitude double precision, longitude double precision,
@@ -48,13 +48,16 @@ _AMEND = text("""
         picture_print = CASE WHEN i.picture_status IS NULL THEN p.picture_print ELSE i.picture_print END,
         picture_status = coalesce(i.picture_status, p.picture_status),
         hidden = coalesce(i.hidden, p.hidden),
+        pinned_at = coalesce(i.pinned_at, p.pinned_at),
         changed_at = clock_timestamp()
     FROM json_to_recordset(CAST(:rows AS json))
-        AS i (post_id text, picture_hash text, picture_status text, picture_print bigint, hidden boolean)
+        AS i (post_id text, picture_hash text, picture_status text, picture_print bigint, hidden boolean,
+              pinned_at timestamptz)
     WHERE p.post_id = i.post_id
         AND ((i.picture_status IS NOT NULL
               AND (p.picture_hash, p.picture_status) IS DISTINCT FROM (i.picture_hash, i.picture_status))
-             OR p.hidden <> i.hidden)
+             OR p.hidden <> i.hidden
+             OR (i.pinned_at IS NOT NULL AND p.pinned_at IS DISTINCT FROM i.pinned_at))
     RETURNING p.post_id""")
 _SET_PICTURE = text("""
     UPDATE posts SET picture_hash = :picture_hash, picture_status = :picture_status, picture_print = :picture_print,
@@ -65,6 +68,12 @@ _SET_PICTURE = text("""
 _SET_HIDDEN = text("""
     UPDATE posts SET hidden = :hidden, changed_at = clock_timestamp()
     WHERE post_id = :post_id AND deleted_at IS NULL AND hidden <> :hidden RETURNING post_id""")
+_SET_PINNED = text("""
+    UPDATE posts SET pinned_at = CASE WHEN :pinned THEN clock_timestamp() END, changed_at = clock_timestamp()
+    WHERE post_id = :post_id AND deleted_at IS NULL AND (pinned_at IS NOT NULL) <> :pinned RETURNING post_id""")
+_PINNED = text("""
+    SELECT post_id FROM posts WHERE pinned_at IS NOT NULL AND NOT hidden AND deleted_at IS NULL
+    ORDER BY pinned_at DESC, post_id LIMIT :limit""")
 _DELETE = text("""
     UPDATE posts SET deleted_at = clock_timestamp(), changed_at = clock_timestamp()
     WHERE post_id = :post_id AND deleted_at IS NULL RETURNING post_id""")
@@ -81,7 +90,7 @@ _COUNT = text("SELECT count(*) FROM posts WHERE deleted_at IS NULL")
 
 @dataclass(frozen=True, slots=True)
 class PostRow:
-    """A post as it is to be written. Content always replaces; of the last four, None leaves what is there."""
+    """A post as it is to be written. Content always replaces; of the last five, None leaves what is there."""
 
     post_id: str
     title: str
@@ -99,6 +108,7 @@ class PostRow:
     picture_hash: str | None = None  # counts only beside a picture_status
     picture_print: int | None = None  # likewise
     hidden: bool | None = None
+    pinned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,7 @@ async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow]) -> frozen
     """Write a batch in one transaction and return the ids of the posts that are new or changed. Ids are distinct."""
     if not rows:
         return frozenset()
-    amendments = [row for row in rows if row.picture_status is not None or row.hidden is not None]
+    amendments = [row for row in rows if (row.picture_status, row.hidden, row.pinned_at) != (None, None, None)]
     async with transaction(database) as connection:
         changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(rows).decode()}))
         if amendments:
@@ -145,6 +155,18 @@ async def set_hidden(database: AsyncEngine, post_id: str, *, hidden: bool) -> bo
     """Hide a living post from recommendation, or show it again. False when nothing changed."""
     async with transaction(database) as connection:
         return await connection.scalar(_SET_HIDDEN, {"post_id": post_id, "hidden": hidden}) is not None
+
+
+async def set_pinned(database: AsyncEngine, post_id: str, *, pinned: bool) -> bool:
+    """Let a living post come first for everybody, or no longer. False when nothing changed."""
+    async with transaction(database) as connection:
+        return await connection.scalar(_SET_PINNED, {"post_id": post_id, "pinned": pinned}) is not None
+
+
+async def pinned_posts(database: AsyncEngine, *, limit: int) -> list[str]:
+    """Ids of the posts pinned last, the latest first."""
+    async with transaction(database) as connection:
+        return list(await connection.scalars(_PINNED, {"limit": limit}))
 
 
 async def mark_deleted(database: AsyncEngine, post_id: str) -> bool:
@@ -213,5 +235,6 @@ def post_of(row: RowMapping) -> Post:
         expires_at=row["expires_at"],
         attributes=row["attributes"],
         hidden=row["hidden"],
+        pinned_at=row["pinned_at"],
         picture_print=row["picture_print"],
     )

@@ -15,7 +15,7 @@ _STREAMED = {"yield_per": 2000}
 _ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _POSTS = text("""
     SELECT post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
-        published_at, expires_at, attributes, hidden, deleted_at
+        published_at, expires_at, attributes, hidden, pinned_at, deleted_at
     FROM posts ORDER BY post_id""")
 _USERS = text("""
     SELECT json_build_object('user_id', user_id, 'attributes', attributes)::text FROM users ORDER BY user_id""")

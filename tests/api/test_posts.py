@@ -76,8 +76,8 @@ async def test_a_patch_that_does_not_fit_the_rest_is_refused(ops: httpx.AsyncCli
     assert "come together" in answer.json()["detail"]
 
 
-async def test_null_is_no_title_and_no_answer_to_hidden(ops: httpx.AsyncClient) -> None:
-    for patch in ({"title": None}, {"hidden": None}, {"hidden": "yes"}, {"post_id": "p2"}):
+async def test_null_is_no_title_and_no_answer_to_hidden_or_pinned(ops: httpx.AsyncClient) -> None:
+    for patch in ({"title": None}, {"hidden": None}, {"hidden": "yes"}, {"pinned": None}, {"post_id": "p2"}):
         assert (await ops.patch("/posts/p1", json=patch)).status_code == 422, patch
 
 

@@ -126,6 +126,26 @@ async def test_what_another_process_hides_is_gone_with_the_next_request(
     assert "p2" not in await ids(client)
 
 
+async def test_a_pinned_post_comes_first_until_it_was_shown_and_says_so(
+    client: httpx.AsyncClient, ops: httpx.AsyncClient
+) -> None:
+    pinned = (await ops.patch("/posts/p3", json={"pinned": True})).json()
+    assert pinned["pinned_at"] is not None
+
+    asked = {"user_id": "new", "k": 3, "record_exposures": True}
+    first = (await client.post("/recommend", json=asked)).json()["items"]
+    second = (await client.post("/recommend", json=asked)).json()["items"]
+    filtered = {"user_id": "v", "filter": {"category": ["food"]}}
+    elsewhere = (await client.post("/recommend", json=filtered)).json()["items"]
+
+    assert [item["reason"]["kind"] == "pinned" for item in first] == [True, False, False]
+    assert first[0]["post_id"] == "p3"
+    assert "p3" not in {item["post_id"] for item in second + elsewhere}
+    assert (await ops.patch("/posts/p3", json={"pinned": False})).json()["pinned_at"] is None
+    after = (await client.post("/recommend", json={"user_id": "w"})).json()["items"]
+    assert "pinned" not in {item["reason"]["kind"] for item in after}
+
+
 async def test_without_the_database_the_answer_is_poorer_and_says_so(
     client: httpx.AsyncClient, stores: Stores, cut_off: Callable[[], None]
 ) -> None:

@@ -70,6 +70,10 @@ async def test_what_one_worker_changes_every_worker_shows_with_the_next_request(
         assert one.patch("/posts/p1", json={"hidden": True}).is_success
         assert recommended(other)[1] == everything - {"p1"}
 
+        assert one.patch("/posts/p4", json={"pinned": True}).is_success
+        page = other.post("/recommend", json={"user_id": "somebody", "include_seen": True}).json()["items"]
+        assert [(item["post_id"], item["reason"]["kind"]) for item in page[:1]] == [("p4", "pinned")]
+
         assert other.delete("/posts/p2").is_success
         assert recommended(one)[1] == everything - {"p1", "p2"}
 

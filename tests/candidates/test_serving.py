@@ -11,7 +11,7 @@ from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import run_reindex
 from app.candidates.serving import ServingCandidates
 from app.errors import Conflict, Unavailable
-from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden
+from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden, set_pinned
 from app.storage.jobs import JobKind, JobState, create_job, latest_jobs
 from tests.candidates.worlds import contents, fill
 from tests.toy_world import ToyWorld
@@ -97,6 +97,22 @@ async def test_a_hidden_and_a_deleted_post_vanish_with_the_next_look(serving, st
 
     view = serving.view()
     assert [post for post, alive in zip(view.columns.post_ids, view.alive, strict=True) if not alive] == ["p1", "p2"]
+
+
+async def test_pins_count_at_the_next_look_the_latest_first_and_outlive_a_reindex(serving, stores):
+    for post_id in ("p1", "p2", "p3"):
+        await set_pinned(stores, post_id, pinned=True)
+    await set_hidden(stores, "p2", hidden=True)
+    await serving.refresh()
+    assert serving.view().pinned == ["p3", "p1"]
+
+    await run_reindex(stores, requested_by="test")
+    await serving.refresh()
+    assert serving.view().pinned == ["p3", "p1"]
+
+    await set_pinned(stores, "p3", pinned=False)
+    await serving.refresh()
+    assert serving.view().pinned == ["p1"]
 
 
 async def test_a_shown_again_post_comes_back(serving, stores):

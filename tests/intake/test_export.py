@@ -15,7 +15,7 @@ from app.errors import BadInput, Unavailable
 from app.intake.events import save_behaviours, save_exposures
 from app.intake.export import export_to
 from app.intake.files import import_files
-from app.intake.posts import PostRecord, delete_post, save_picture, save_posts, set_hidden
+from app.intake.posts import PostRecord, delete_post, save_picture, save_posts, set_hidden, set_pinned
 from app.intake.report import FileProgress
 from app.intake.users import UserRecord, save_users
 from app.storage.pictures import PictureFolder
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 TABLES = (
     "post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags, published_at, "
-    "expires_at, attributes, hidden, deleted_at FROM posts",
+    "expires_at, attributes, hidden, pinned_at, deleted_at FROM posts",
     "user_id, attributes FROM users",
     "user_id, name, value FROM user_traits",
     "exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id FROM exposures",
@@ -54,6 +54,7 @@ async def given_everything(stores: Stores) -> None:
     ):
         await save_picture(stores, post_id, content)
     await set_hidden(stores, "hidden", hidden=True)
+    await set_pinned(stores, "pictured", pinned=True)
     await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 24, "x": None}), UserRecord(user_id="u2")])
     acts = [{"kind": kind, "at": NOON.replace(microsecond=7)} for kind in ("click", "like")]
     await save_exposures(

@@ -103,6 +103,24 @@ def test_a_hidden_post_is_recommended_no_more_and_the_audit_says_who_hid_it(site
     expect(desk.get_by_role("button", name="Hide from recommendation")).to_be_visible()
 
 
+def test_a_pinned_post_is_the_first_that_a_user_gets_until_it_is_unpinned(site: Site, desk: Page) -> None:
+    post = f"{site.address}/admin/post?id=demo-0011"
+    desk.goto(post)
+    title = desk.locator("h1").text_content() or ""
+    desk.get_by_role("button", name="Pin: first for everybody").click()
+    expect(desk.locator(".lead")).to_contain_text("pinned")
+    desk.goto(f"{site.address}/admin/user?id=person-new")
+    expect(desk.locator(".two .rows").first.locator("li").first).to_contain_text(title)
+    desk.goto(f"{site.address}/admin/why?user=person-new&post=demo-0011")
+    expect(desk.locator(".calm")).to_contain_text("It is pinned")
+    desk.goto(f"{site.address}/admin/posts?state=pinned")
+    expect(desk.locator(".tile")).to_have_count(1)
+    desk.goto(post)
+    desk.get_by_role("button", name="Unpin").click()
+
+    expect(desk.get_by_role("button", name="Pin: first for everybody")).to_be_visible()
+
+
 def test_an_edited_post_keeps_what_was_typed(site: Site, desk: Page) -> None:
     desk.goto(f"{site.address}/admin/post?id=demo-0005")
     desk.fill("#tags", "一, two")

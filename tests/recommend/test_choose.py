@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -45,18 +46,26 @@ numbers = st.lists(st.integers(0, 205), max_size=60)
 
 
 @settings(max_examples=120, deadline=None)
-@given(request=requests, liked=numbers, seen=numbers, returned=numbers)
-def test_a_page_is_full_when_enough_posts_pass_and_holds_nothing_else(request, liked, seen, returned):
+@given(
+    request=requests, liked=numbers, seen=numbers, returned=numbers, pinned=st.lists(st.integers(0, 205), max_size=8)
+)
+def test_a_page_is_full_when_enough_posts_pass_and_holds_nothing_else(request, liked, seen, returned, pinned):
     state, before = state_of(liked, seen), [post_id(number) for number in returned]
+    view = replace(VIEW, pinned=[post_id(number) for number in dict.fromkeys(pinned)])
 
-    choice = choose_posts(VIEW, request, state, returned=before, moment=NOW)
+    choice = choose_posts(view, request, state, returned=before, moment=NOW)
 
-    passing = passing_posts(VIEW, request, seen=state.seen, returned=before, moment=NOW)
+    passing = passing_posts(view, request, seen=state.seen, returned=before, moment=NOW)
     rows = choice.rows.tolist()
+    first = [row for row in dict.fromkeys(pinned) if row < len(passing.mask) and passing.mask[row]][: request.k]
+    assert rows[: len(first)] == first
     assert len(rows) == len(set(rows)) == min(request.k, passing.left)
     assert passing.mask[rows].all()
-    posts = recommended_posts(VIEW, choice)
-    assert [post.post_id for post in posts] == [VIEW.columns.post_ids[row] for row in rows]
+    posts = recommended_posts(view, choice)
+    assert [post.post_id for post in posts] == [view.columns.post_ids[row] for row in rows]
+    assert [post.reason.kind for post in posts].count("pinned") == len(first)
+    scores = [post.score for post in posts]
+    assert choice.matched.scores.size == 0 or min(scores[: len(first)], default=np.inf) >= choice.matched.scores.max()
     short = shortfall(request, choice, returned=len(before))
     assert (short is None) == (len(rows) == request.k)
 

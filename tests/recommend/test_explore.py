@@ -70,6 +70,19 @@ def test_the_rest_of_the_page_stays_as_it_is_and_nothing_is_twice_on_it():
     assert [post.score for post in posts] == sorted((post.score for post in posts), reverse=True)
 
 
+def test_pinned_posts_keep_their_places():
+    view = replace(VIEW, pinned=["p0003", "p0005", "p0007"])
+    request = RecommendRequest("u", k=5, exploration_share=0.1)
+    choice = choose_posts(view, request, UserState(), returned=(), moment=NOW)
+    chance = Random(3)
+    for _ in range(200):
+        tried = explored(view, request, choice, moment=NOW, chance=chance)
+
+        assert tried.rows[:3].tolist() == [3, 5, 7]
+        assert tried.exploration is not None
+        assert tried.exploration.share == pytest.approx(0.1)
+
+
 def test_only_posts_that_may_be_recommended_are_tried():
     excluded = tuple(VIEW.columns.post_ids[row] for row in NEW if row != 190)
 

@@ -30,7 +30,7 @@ def test_a_reason_names_the_title_whose_it_was_and_what_was_done(kind, english, 
     assert texts == [english, chinese]
 
 
-@pytest.mark.parametrize("kind", [ReasonKind.POPULAR, ReasonKind.FRESH])
+@pytest.mark.parametrize("kind", [ReasonKind.POPULAR, ReasonKind.FRESH, ReasonKind.PINNED])
 def test_posts_without_a_reference_say_what_they_are(kind):
     texts = {reason_text(Reason(kind), post_id="p1", title=None, language=one) for one in Language}
 

@@ -1,4 +1,4 @@
-"""`/admin/post`: one post: what it is, what it is like, how people take it, and hiding or changing it."""
+"""`/admin/post`: one post: what it is, what it is like, how people take it, and hiding, pinning or changing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.candidates.nearest import neighbours_of, twins_of
 from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS, Post
 from app.errors import Unavailable, UnknownId
-from app.intake.posts import PostRecord, save_posts, set_hidden
+from app.intake.posts import PostRecord, save_posts, set_hidden, set_pinned
 from app.pages.admin.door import inside
 from app.pages.admin.frame import PICTURES, Frame, frame_of
 from app.pages.admin.tiles import alike_tiles, percent, post_url, user_url, why_url
@@ -44,6 +44,19 @@ async def hide(request: Request) -> Response:
     hidden = fields.get("hidden") == "yes"
     if await set_hidden(frame.parts.stores, post.post_id, hidden=hidden):
         await frame.note("hide a post", post.post_id, before={"hidden": not hidden}, after={"hidden": hidden})
+    await frame.parts.candidates.refresh()
+    return go_to(post_url(post.post_id))
+
+
+@inside.post("/post/pin")
+async def pin(request: Request) -> Response:
+    """Let the post come first for everybody, or no longer; at once."""
+    frame = frame_of(request)
+    fields = await form_fields(request)
+    post = await _post(frame, fields.get("id", ""))
+    pinned = fields.get("pinned") == "yes"
+    if await set_pinned(frame.parts.stores, post.post_id, pinned=pinned):
+        await frame.note("pin a post", post.post_id, before={"pinned": not pinned}, after={"pinned": pinned})
     await frame.parts.candidates.refresh()
     return go_to(post_url(post.post_id))
 

@@ -54,16 +54,16 @@ async def posts_sheet(request: Request) -> Response:
     frame = frame_of(request)
     found, _ = await find_posts(frame.parts.stores.database, _search_of(frame), limit=SHEET_ROWS_AT_MOST, offset=0)
     rates = await rates_in_time(frame, found)
-    columns = ("post_id", "title", "category", "city", "tags", "author_id", "published_at", "hidden", "shown_30_days")
+    columns = ("post_id", "title", "category", "city", "tags", "author_id", "published_at", "hidden", "pinned_at")
     rows = [
         (
             *(post.post_id, post.title, post.category, post.city, ", ".join(post.tags), post.author_id),
-            *(post.published_at, post.hidden, rates.get(post.post_id, Rates()).shown),
+            *(post.published_at, post.hidden, post.pinned_at, rates.get(post.post_id, Rates()).shown),
             *(rates.get(post.post_id, Rates()).acted.get(kind, 0) for kind in BEHAVIOUR_KINDS),
         )
         for post in found
     ]
-    return sheet("tuwen-posts", (*columns, *BEHAVIOUR_KINDS), rows)
+    return sheet("tuwen-posts", (*columns, "shown_30_days", *BEHAVIOUR_KINDS), rows)
 
 
 @inside.get("/alike")

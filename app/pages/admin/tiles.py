@@ -25,7 +25,7 @@ class Tile:
     picture_url: str | None
     category: str | None
     city: str | None
-    state: str | None  # "hidden", "expired", or None
+    state: str | None  # "hidden", "expired", "pinned", or None
     note: str = ""  # e.g. how alike it is
 
 
@@ -54,7 +54,7 @@ def tile_of(post: Post, *, note: str = "") -> Tile:
         picture_url=picture_url(post.picture_hash, THUMBNAILS),
         category=post.category,
         city=post.city,
-        state="hidden" if post.hidden else "expired" if expired else None,
+        state="hidden" if post.hidden else "expired" if expired else "pinned" if post.pinned_at else None,
         note=note,
     )
 
