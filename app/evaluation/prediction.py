@@ -15,13 +15,11 @@ from app.evaluation.log import Log, before
 from app.evaluation.product import Served
 from app.samples.collate import labels_of
 from app.samples.history import HistoryLimits, samples_of_user
-from app.training.evaluate import SAMPLES_AT_ONCE, Encoded, predicted
+from app.training.evaluate import GROUPS, NEW_POSTS, NEW_USERS, SAMPLES_AT_ONCE, WARM, Encoded, predicted
 
 LAST_SHARE = 0.2  # of each user's showings
 NEW_SHARE = 0.1  # of the users, and of the posts, that training knows nothing of
 FIRST_SHOWINGS = 10  # of a new user
-WARM, NEW_USERS, NEW_POSTS = "warm", "new users", "new posts"
-GROUPS = (WARM, NEW_USERS, NEW_POSTS)
 PRIOR_SHOWINGS = (1.0, 3.0, 10.0, 30.0, 100.0)
 Floats = NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.stream import evaluation_chunks, training_chunks
 from app.samples.tokens import Content, TokenTable
-from app.storage.catalogue import PostCounts, post_counts, stream_catalogue
+from app.storage.catalogue import PostCounts, post_counts, posts_shown_before, stream_catalogue
 from app.storage.log import Watermark, count_exposures, current_watermark, split_moment
 from app.storage.postgres import SyncEngine
 from app.storage.stores import Stores
@@ -80,7 +80,9 @@ async def run_cycle(
     fit = _fit(network, engine, cycle, plan=plan, collator=catalogue.collator(table, plan))
     await _learn(fit, stores, engine, cycle, plan=plan, tell=tell)
     held_out = await asyncio.to_thread(_held_out, engine, cycle, plan)
-    yardsticks = Yardsticks(catalogue.popularity, start)
+    shown = await posts_shown_before(stores.database, cycle.held_out_since) if cycle.held_out_since else set()
+    is_new = np.asarray([post_id not in shown for post_id in catalogue.rows], bool)
+    yardsticks = Yardsticks(catalogue.popularity, is_new, start)
     figures = await asyncio.to_thread(
         evaluate, network, held_out, table=table, rows=catalogue.rows, yardsticks=yardsticks
     )

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from app.domain import BEHAVIOUR_KINDS, Sample
 from app.samples.collate import HistoryArrays, labels_of, positions_of
 from app.samples.tokens import TokenTable
-from app.training.metrics import auc, calibration, log_loss, rank_of, recall_at, standard_error
+from app.training.metrics import auc, calibration, log_loss, rank_of, recall_at, reliability, standard_error
 from models.cascade import Cascade
 
 SAMPLES_AT_ONCE = 64
 POSTS_AT_ONCE = 512
 DEPTHS = (10, 20)
+WARM, NEW_USERS, NEW_POSTS = "warm", "new users", "new posts"
+GROUPS = (WARM, NEW_USERS, NEW_POSTS)
 
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """What the matching is held against, one score per post, (posts,) each."""
+    """What the figures are held against; arrays are (posts,)."""
 
-    popularity: NDArray[np.float32]
+    popularity: NDArray[np.float32]  # a score
+    is_new: NDArray[np.bool_]  # never shown to anybody before the slice began
     start: Cascade  # the network before any training
 
 
@@ -64,12 +67,24 @@ def evaluate(
         some = samples[at : at + SAMPLES_AT_ONCE]
         probabilities.append(predicted(trained, some, rows=rows))
         places += _places(trained, start, some, rows=rows, popularity=yardsticks.popularity)
-    labels = labels_of(samples).astype(bool)
+    told, labels = np.concatenate(probabilities).astype(np.float64), labels_of(samples).astype(bool)
+    groups = _groups(samples, np.asarray([yardsticks.is_new[rows[sample.post_id]] for sample in samples], bool))
     return {
         "samples": len(samples),
-        "behaviours": _behaviour_figures(np.concatenate(probabilities).astype(np.float64), labels),
+        "behaviours": _behaviour_figures(told, labels),
         "matching": _matching_figures(np.asarray(places, np.float64), len(table)),
+        "groups": {
+            name: {"samples": int(chosen.sum()), "behaviours": _behaviour_figures(told[chosen], labels[chosen])}
+            for name, chosen in groups.items()
+            if chosen.any()
+        },
     }
+
+
+def _groups(samples: Sequence[Sample], is_new_post: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Which samples are of each group, (samples,) each: users without a history, new posts, and all others."""
+    is_new_user = np.asarray([not sample.history for sample in samples], bool) & ~is_new_post
+    return {WARM: ~(is_new_user | is_new_post), NEW_USERS: is_new_user, NEW_POSTS: is_new_post}
 
 
 def predicted(encoded: Encoded, samples: Sequence[Sample], *, rows: Mapping[str, int]) -> NDArray[np.float32]:
@@ -126,7 +141,7 @@ def _histories(samples: Sequence[Sample], rows: Mapping[str, int]) -> HistoryArr
 
 
 def _behaviour_figures(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> dict[str, Any]:
-    """AUC, log-loss and calibration of each behaviour; (samples, kinds) twice."""
+    """AUC, log-loss, calibration and reliability of each behaviour; (samples, kinds) twice."""
     figures = {}
     for number, kind in enumerate(BEHAVIOUR_KINDS):
         predicted_rate, happened = probabilities[:, number], labels[:, number]
@@ -135,6 +150,7 @@ def _behaviour_figures(probabilities: NDArray[np.float64], labels: NDArray[np.bo
             "auc": auc(predicted_rate, happened),
             "log_loss": log_loss(predicted_rate, happened),
             "calibration": calibration(predicted_rate, happened),
+            "reliability": reliability(predicted_rate, happened),
         }
     return figures
 

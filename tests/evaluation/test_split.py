@@ -5,9 +5,10 @@ import pytest
 
 from app.domain import BehaviourKind
 from app.errors import BadInput
-from app.evaluation.prediction import GROUPS, WARM, prediction_split
+from app.evaluation.prediction import prediction_split
 from app.evaluation.split import TARGETS, cold_split, cut_of, validation_split, warm_split
 from app.samples.history import HistoryLimits
+from app.training.evaluate import GROUPS, WARM
 from tests.evaluation.small_log import small_log, with_answers_planted
 
 LOG = small_log()

@@ -47,6 +47,8 @@ async def test_a_cycle_publishes_a_generation_with_report_and_curves(stores, eng
     assert report["log"]["samples"] == pytest.approx(3 * 0.9 * 60 * 40, rel=0.02)
     assert report["curves"]["behaviour_loss"][-1] < report["curves"]["behaviour_loss"][0]
     assert 200 <= report["evaluation"]["samples"] <= 260
+    assert sum(group["samples"] for group in report["evaluation"]["groups"].values()) == report["evaluation"]["samples"]
+    assert sum(size for _, _, size in report["evaluation"]["behaviours"]["click"]["reliability"]) >= 200
 
 
 async def test_the_next_cycle_continues_from_the_network_with_what_is_new(stores, engine):

@@ -64,7 +64,7 @@ class Lesson:
         return fit
 
     def figures(self, network) -> dict:
-        yardsticks = Yardsticks(self.popularity, self.start)
+        yardsticks = Yardsticks(self.popularity, np.zeros(len(self.rows), bool), self.start)
         return evaluate(network, self.held_out, table=self.table, rows=self.rows, yardsticks=yardsticks)
 
 

@@ -1,4 +1,4 @@
-"""Numbers over time -> the path of a small line chart, drawn into the page as SVG."""
+"""Numbers -> the paths of small charts, drawn into the page as SVG: lines over time, observed by predicted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 240, 64
 EDGE = 4  # so that the line's thickness stays inside
+SIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,23 @@ class LineChart:
     last: tuple[float, float] | None  # where the line ends
     highest: float
     latest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityChart:
+    """Observed by predicted rate in a square of SIDE; axes go from zero to `highest`, and the diagonal is right."""
+
+    points: list[tuple[float, float]]
+    path: str  # through the points
+    highest: float
+
+
+def reliability_chart(bins: Sequence[tuple[float, float, int]]) -> ReliabilityChart:
+    """Bins of predicted rate, observed rate and size, from the lowest predicted to the highest."""
+    highest = max((max(predicted, observed) for predicted, observed, _ in bins), default=0.0)
+    scale = (SIDE - 2 * EDGE) / highest if highest else 0.0
+    points = [(EDGE + predicted * scale, SIDE - EDGE - observed * scale) for predicted, observed, _ in bins]
+    return ReliabilityChart(points, _path(points), highest)
 
 
 def line_chart(values: Sequence[float | None]) -> LineChart:

@@ -13,15 +13,18 @@ from starlette.responses import Response
 
 from app.candidates.generation import CURVES, GenerationFolder
 from app.errors import BadArtefact, UnknownId
+from app.pages.admin.charts import ReliabilityChart, reliability_chart
 from app.pages.admin.door import inside
 from app.pages.admin.frame import PATH, Frame, frame_of
 from app.pages.admin.overview import learnt_until
 from app.pages.admin.sheets import sheet
+from app.pages.admin.tiles import percent
 from app.storage.jobs import JobKind, latest_jobs
 from app.storage.rates import arrived_since
 
 JOBS_LOOKED_AT = 50
 PARTS_APART = ("matching", "behaviours")  # what is shown first
+GROUPS, RELIABILITY = "groups", "reliability"  # shown as pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class FigureTable:
     rows: list[tuple[str, list[str]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Whether what is promised of a behaviour happens as often."""
+
+    kind: str
+    chart: ReliabilityChart
+    calibration: str
+
+
 @inside.get("/training")
 async def training(request: Request) -> Response:
     """The training of the serving generation, or of another."""
@@ -43,12 +55,17 @@ async def training(request: Request) -> Response:
     asked = request.query_params.get("generation")
     generation = asked if asked in ids else folder.current()
     report, has_curves = await asyncio.to_thread(_report, folder, generation)
+    evaluation = report.get("evaluation", {})
     values = {
         "ids": ids[::-1],
         "generation": generation,
         "report": report,
         "volumes": list(_volumes(frame, report)),
-        "tables": figure_tables(report.get("evaluation", {})),
+        "reliability": reliability_of(evaluation),
+        "groups": evaluation.get(GROUPS, {}),
+        "number": _number,
+        "percent": percent,
+        "tables": figure_tables({name: part for name, part in evaluation.items() if name != GROUPS}),
         "curve_url": f"{PATH}/generations/{generation}/report.png" if has_curves else None,
         **await _next_run(frame),
     }
@@ -108,6 +125,15 @@ async def _next_run(frame: Frame) -> dict[str, object]:
     }
 
 
+def reliability_of(evaluation: Mapping[str, Any]) -> list[Reliability]:
+    """A diagram per behaviour; none for reports that are older than these."""
+    return [
+        Reliability(kind, reliability_chart(figures[RELIABILITY]), _number(figures["calibration"]))
+        for kind, figures in evaluation.get("behaviours", {}).items()
+        if figures.get(RELIABILITY)
+    ]
+
+
 def figure_tables(evaluation: Mapping[str, Any]) -> list[FigureTable]:
     """An evaluation as tables: what was predicted and matched first, then the groups."""
     parts = {name: part for name, part in evaluation.items() if isinstance(part, Mapping) and part}
@@ -133,7 +159,7 @@ def figure_table(name: str, part: Mapping[str, Any]) -> FigureTable:
     """One part of an evaluation: a row per group of figures, a column per figure; single figures go into the title."""
     groups = {row: figures for row, figures in part.items() if isinstance(figures, Mapping)}
     single = [f"{key} {_number(value)}" for key, value in part.items() if key not in groups]
-    columns = list(dict.fromkeys(column for figures in groups.values() for column in figures))
+    columns = list(dict.fromkeys(column for figures in groups.values() for column in figures if column != RELIABILITY))
     rows = [(row, [_number(figures.get(column)) for column in columns]) for row, figures in groups.items()]
     title = ", ".join([name, *single])
     return FigureTable(name, title, [column.replace("_", " ") for column in columns], rows)
