@@ -39,6 +39,8 @@ class Metrics:
         self.job_age = self._gauge("job_age_seconds", "time since the last job that ended so", "kind", "state")
         self.job_seconds = self._gauge("job_seconds", "how long the last job that was done took", "kind")
         self.jobs_under_way = self._gauge("jobs_under_way", "jobs queued or running", "kind")
+        self.training_rejected = self._gauge("training_rejected", "1 when the gate has refused the latest training")
+        self.dead_letters = self._gauge("dead_letters", "rejected items that are kept for another try")
         self.store_up = self._gauge("store_up", "1 for a store that answers, else 0", "store")
         self.clock_ahead = self._gauge("database_clock_ahead_seconds", "the database's clock against ours")
         self.home_free_bytes = self._gauge("home_free_bytes", "free space on the disk of TUWEN_HOME")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from app.api.state import ApiState
 from app.candidates.generation import Generation
+from app.candidates.listing import latest_rejection
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.metrics import Metrics
 from app.storage.jobs import JobKind, JobState
@@ -21,6 +22,7 @@ UNKNOWN = float("nan")
 async def observe(state: ApiState) -> None:
     """Bring the gauges up to date; what cannot be known now is NaN."""
     metrics = state.metrics
+    metrics.training_rejected.set(latest_rejection(state.generations) is not None)
     _observe_candidates(state, metrics)
     metrics.home_free_bytes.set(shutil.disk_usage(state.stores.settings.home).free)
     for name, check in (("database", state.checks.database), ("cache", state.checks.cache)):
@@ -36,6 +38,7 @@ async def observe(state: ApiState) -> None:
     except Unavailable:
         metrics.log_age.set(UNKNOWN)
         metrics.clock_ahead.set(UNKNOWN)
+        metrics.dead_letters.set(UNKNOWN)
 
 
 def _observe_candidates(state: ApiState, metrics: Metrics) -> None:
@@ -66,6 +69,7 @@ def _learnt_until(state: ApiState, generation: Generation) -> str | None:
 
 def _observe_standing(standing: Standing, metrics: Metrics) -> None:
     metrics.clock_ahead.set(standing.clock_ahead_seconds)
+    metrics.dead_letters.set(standing.dead_letters)
     metrics.log_age.set(UNKNOWN if standing.log_age_seconds is None else standing.log_age_seconds)
     for kind in JobKind:
         metrics.jobs_under_way.labels(kind).set(standing.under_way.get(kind, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from app.candidates.generation import GenerationFolder
 from app.errors import BadArtefact, UnknownId
@@ -29,6 +30,26 @@ class GenerationState:
         if self.serving:
             return "serving, promoted by hand" if self.rejected else "serving"
         return "rejected" if self.rejected else "ready"
+
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def latest_rejection(folder: GenerationFolder) -> str | None:
+    """Why the gate has refused the latest training; None where what serves has read the log as far as that."""
+    serving, rejected = folder.current(), folder.rejected()
+    if not rejected or _read_until(folder, rejected[-1]) <= _read_until(folder, serving):
+        return None
+    return folder.manifest(rejected[-1]).rejected
+
+
+def _read_until(folder: GenerationFolder, generation: str | None) -> datetime:
+    """How far the network of a generation had read the log; long ago for one that has not, or cannot be read."""
+    try:
+        log = folder.report(generation).get("log", {}) if generation else {}
+        return datetime.fromisoformat(log["arrived_until"]) if log else NEVER
+    except (OSError, ValueError, BadArtefact, UnknownId):
+        return NEVER
 
 
 def list_generations(folder: GenerationFolder) -> list[GenerationState]:

@@ -1,4 +1,4 @@
-"""The database -> how it stands: age of the log, fate of the jobs, its clock; for metrics and `tuwen doctor`."""
+"""The database -> how it stands: its log, jobs, rejected items and clock; for metrics and `tuwen doctor`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _ENDINGS = text("""
         extract(epoch FROM finished_at - created_at) AS seconds
     FROM jobs WHERE finished_at IS NOT NULL ORDER BY kind, state, finished_at DESC""")
 _UNDER_WAY = text("SELECT kind, count(*) FROM jobs WHERE finished_at IS NULL GROUP BY kind")
+_LETTERS = text("SELECT count(*) FROM dead_letters")
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())")
 
 
@@ -47,6 +48,7 @@ class Standing:
     endings: tuple[JobEnding, ...]
     under_way: Mapping[JobKind, int]
     clock_ahead_seconds: float  # the database's clock against this machine's
+    dead_letters: int  # rejected items that are kept
 
     def ending(self, kind: JobKind, state: JobState) -> JobEnding | None:
         """The last one of a kind and state."""
@@ -69,7 +71,8 @@ async def read_standing(database: AsyncEngine) -> Standing:
             for row in (await connection.execute(_ENDINGS)).mappings()
         ]
         under_way = {JobKind(kind): int(count) for kind, count in await connection.execute(_UNDER_WAY)}
-        return Standing(await _log_age_seconds(connection), tuple(endings), under_way, ahead_seconds)
+        letters = int(await connection.scalar(_LETTERS) or 0)
+        return Standing(await _log_age_seconds(connection), tuple(endings), under_way, ahead_seconds, letters)
 
 
 async def _log_age_seconds(connection: AsyncConnection) -> float | None:

@@ -78,7 +78,8 @@ async def test_metrics_tell_of_the_log_the_jobs_the_stores_and_the_disk(
     ops: httpx.AsyncClient, generation: str
 ) -> None:
     before = figures((await ops.get("/metrics")).text)
-    await ops.post("/exposures", json={"exposures": [{"user_id": "u1", "post_id": "p0", "shown_at": 1772337600}]})
+    shown = [{"user_id": "u1", "post_id": post_id, "shown_at": 1772337600} for post_id in ("p0", "nowhere")]
+    await ops.post("/exposures", json={"exposures": shown})
     after = figures((await ops.get("/metrics")).text)
 
     assert isnan(before["tuwen_log_age_seconds",])
@@ -90,6 +91,8 @@ async def test_metrics_tell_of_the_log_the_jobs_the_stores_and_the_disk(
     assert (after["tuwen_store_up", "database"], after["tuwen_store_up", "cache"]) == (1, 1)
     assert abs(after["tuwen_database_clock_ahead_seconds",]) < 5
     assert after["tuwen_home_free_bytes",] > 0
+    assert (before["tuwen_dead_letters",], after["tuwen_dead_letters",]) == (0, 1)
+    assert after["tuwen_training_rejected",] == 0
 
 
 async def test_without_the_database_metrics_say_so_and_the_rest_goes_on(

@@ -17,6 +17,8 @@ WELL = Facts(
     new_exposures=500,
     enough_exposures=1000,
     jobs=(),
+    rejection=None,
+    dead_letters=3,
     waiting=0,
     without=(),
     requests=1000,
@@ -61,3 +63,12 @@ def test_a_failed_job_is_told_until_one_of_its_kind_succeeds() -> None:
 def test_a_share_of_few_answers_says_nothing() -> None:
     assert _alerts(requests=3, degraded=2) == []
     assert "5.0 % of the answers" in _alerts(requests=100, degraded=5)[0][1]
+
+
+def test_a_refused_training_and_heaps_of_rejected_items_are_told() -> None:
+    alerts = _alerts(rejection="log-loss 0.9 against 0.5", dead_letters=1001)
+
+    assert [what for _, what in alerts] == [
+        "The gate has refused the latest training: log-loss 0.9 against 0.5",
+        "1,001 items that were rejected wait for another try.",
+    ]

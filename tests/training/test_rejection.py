@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.candidates.generation import GenerationFolder
-from app.candidates.listing import list_generations
+from app.candidates.listing import latest_rejection, list_generations
 from app.candidates.reindex import run_reindex
 from app.errors import BadSettings
 from app.plan import load_plan
@@ -61,6 +61,7 @@ async def test_a_worse_network_is_kept_with_its_reason_and_the_old_one_serves_on
     assert good.rejected is None
     assert folder.current() == good.generation
     assert (bad.word, bad.serving) == ("rejected", False)
+    assert latest_rejection(folder) == bad.rejected
     assert "log-loss" in str(bad.rejected)
     assert f"{bad.generation} is rejected, the old one serves on: {bad.rejected}" in caplog.text
     assert folder.report(bad.generation)["gate"]["against"] == good.generation
@@ -70,6 +71,7 @@ async def test_a_worse_network_is_kept_with_its_reason_and_the_old_one_serves_on
     reindexed = await run_reindex(stores, requested_by="test")
     assert folder.manifest(reindexed).rejected is None
     assert waiting(stores, engine) == 0, "nor after a reindex"
+    assert latest_rejection(folder) == bad.rejected, "nor is it told less of for that"
     assert learnt_until(stores, folder.load(reindexed).network.sizes)[0] == reindexed, "the next one continues here"
 
     await fill(stores, replace(WORLD, users_count=31), pictures=False)
@@ -78,6 +80,7 @@ async def test_a_worse_network_is_kept_with_its_reason_and_the_old_one_serves_on
     assert waiting(stores, engine) == 7 * 20, "so is another plan, for all that the serving one has not learnt"
 
     folder.promote(bad.generation)
+    assert latest_rejection(folder) is None
     assert {one.word for one in list_generations(folder) if one.serving} == {"serving, promoted by hand"}
 
 

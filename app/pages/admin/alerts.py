@@ -14,6 +14,7 @@ LOG_SILENT = timedelta(hours=6)
 WAITING_POSTS = 500
 DEGRADED_SHARE = 0.01
 REQUESTS_ENOUGH = 20  # below it a share says nothing
+LETTERS_MANY = 1000
 ROOM_FACTOR = 2  # generations that should fit on the disk
 
 
@@ -38,6 +39,8 @@ class Facts:
     new_exposures: int | None  # since the serving network last read the log; None when not counted
     enough_exposures: int  # that start a training
     jobs: tuple[Job, ...]  # latest first
+    rejection: str | None  # why the gate has refused the latest training
+    dead_letters: int  # rejected items that are kept
     waiting: int  # posts to be encoded
     without: tuple[str, ...]  # stores that do not answer
     requests: int  # to recommend, of this process
@@ -95,6 +98,18 @@ def _of_learning(facts: Facts, t: Translate) -> Iterator[Alert]:
                 t("The latest job of kind {kind} failed: {error}", kind=t(str(kind)), error=latest.error or ""),
                 t("The page Jobs tells more; what served before serves on."),
             )
+    if facts.rejection:
+        yield Alert(
+            False,
+            t("The gate has refused the latest training: {reason}", reason=facts.rejection),
+            t("What served before serves on. Compare the two on the page Generations (see the runbook)."),
+        )
+    if facts.dead_letters > LETTERS_MANY:
+        yield Alert(
+            False,
+            t("{count} items that were rejected wait for another try.", count=f"{facts.dead_letters:,}"),
+            t("The page Dead letters has the reasons; mend the sender, then try them again."),
+        )
     if facts.log_latest_at is None:
         yield Alert(
             False,

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.candidates.generation import GenerationFolder
+from app.candidates.listing import latest_rejection
 from app.domain import BEHAVIOUR_KINDS, BehaviourKind
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.metrics import Metrics
@@ -21,6 +22,7 @@ from app.pages.admin.charts import LineChart, line_chart
 from app.pages.admin.door import sign_in_page
 from app.pages.admin.frame import PATH, Frame, frame_of
 from app.pages.parts import is_trained
+from app.storage.dead_letters import count_letters
 from app.storage.jobs import Job, latest_jobs
 from app.storage.overview import row_counts
 from app.storage.postgres import ping
@@ -110,6 +112,8 @@ async def gather_facts(frame: Frame, without: tuple[str, ...]) -> Facts:
         new_exposures=await arrived_since(database, learnt) if learnt else None,
         enough_exposures=settings.trainer_minimum_exposures,
         jobs=tuple(jobs),
+        rejection=await asyncio.to_thread(latest_rejection, parts.generations),
+        dead_letters=await count_letters(database),
         waiting=parts.candidates.waiting,
         without=without,
         requests=requests,
