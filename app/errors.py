@@ -7,7 +7,7 @@ TuwenError
 │   └── Erased          a person of whom nothing is taken in any more
 ├── NotAllowed          a role that may not
 │   └── Unauthenticated no key, a wrong one or a revoked one
-├── TooMany             too many tries of a kind: wait
+├── TooMany             too many requests or tries: wait
 ├── Conflict            the thing is busy: e.g. a reindex is running
 ├── TooLarge            over a stated limit
 ├── Unavailable         a store, the disk or the index cannot be used now; trying later may work
@@ -54,7 +54,7 @@ class Unauthenticated(NotAllowed):
 
 
 class TooMany(TuwenError):  # noqa: N818
-    """Too many tries of a kind; the fact `wait_seconds` says how long to wait."""
+    """Too many requests or tries of a kind; the fact `wait_seconds` says how long to wait."""
 
 
 class Conflict(TuwenError):  # noqa: N818

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
     picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
     picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")
+    key_requests_per_second: float | None = Field(
+        None, gt=0, description="most requests a second of one client key at each API process; none: any number"
+    )
     dead_letters_kept: int = Field(10_000, ge=0, description="rejected items kept for another try")
     dead_letters_days: int = Field(30, ge=1, description="how long a rejected item is kept")
     audit_days: int = Field(365, ge=1, description="how long an entry of the audit is kept")

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from app.api.guesses import Guesses
+from app.api.quota import Quota
 from app.domain import Role
 from app.errors import NotAllowed, TooMany, Unauthenticated, Unavailable
 from app.storage.flights import Flights, breaker_of
@@ -35,6 +36,7 @@ KEYS = "keys"  # in the state of the application
 
 MISSING = "send the header Authorization: Bearer KEY"
 GUESSING = "too many wrong keys from this address: wait, then send a good one"
+TOO_OFTEN = "this key has sent more requests than it may in a second: wait"
 UNKNOWN = "the key is not known or was revoked; `tuwen keys create` makes one"
 
 
@@ -70,6 +72,8 @@ class KeyRing:
         self._fresh_seconds = fresh_seconds
         self._kept_at_most = kept_at_most
         self._guesses = guesses or Guesses()
+        per_second = stores.settings.key_requests_per_second
+        self._quota = None if per_second is None else Quota(per_second=per_second)
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
         self._flights: Flights[ApiKey | None] = Flights(
             breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds
@@ -84,7 +88,7 @@ class KeyRing:
         """Whose key it is. Raises Unauthenticated; Unavailable for a key not seen before while PostgreSQL is away.
 
         From an address with too many wrong keys only keys that are known to be good are taken, and no other is even
-        looked up: raises TooMany.
+        looked up: raises TooMany. So does a client's key with too many requests.
         """
         digest = sha256_of(secret)
         known = self._looked.get(digest)
@@ -97,6 +101,10 @@ class KeyRing:
         if key is None or key.revoked_at is not None or not hmac.compare_digest(key.secret_sha256, digest):
             self._guesses.wrong(address)
             raise Unauthenticated(UNKNOWN)
+        if self._quota is not None and key.role is Role.CLIENT:
+            wait_seconds = self._quota.wait_seconds(key.key_id)
+            if wait_seconds:
+                raise TooMany(TOO_OFTEN, wait_seconds=wait_seconds)
         return Caller(key.role, key.key_id, key.name)
 
     async def _look(self, digest: str, known: _Looked | None) -> _Looked:

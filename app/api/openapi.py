@@ -45,7 +45,7 @@ PROBLEMS: Mapping[int, str] = {
     413: "larger than allowed",
     415: "a body of another type",
     422: "the request cannot be used as it is: `errors` says what is wrong with it",
-    429: "too many wrong keys from this address",
+    429: "too many requests of this key, or wrong keys from this address: try again after `Retry-After` seconds",
     503: "cannot be answered now: try again after `Retry-After` seconds",
 }
 # What a route can answer beyond what follows from its shape.

@@ -68,7 +68,7 @@ OF_ERRORS: Mapping[type[TuwenError], ProblemKind] = {
     BadInput: INVALID,
     Unauthenticated: ProblemKind(401, "no-valid-key", "A valid API key is needed"),
     NotAllowed: ProblemKind(403, "not-allowed", "The role of the key does not allow this"),
-    TooMany: ProblemKind(429, "too-many", "Too many tries"),
+    TooMany: ProblemKind(429, "too-many", "Too many requests or tries"),
     Conflict: ProblemKind(409, "conflict", "It is busy with the same thing"),
     TooLarge: ProblemKind(413, "too-large", "It is larger than allowed"),
     Unavailable: ProblemKind(503, "unavailable", "A part of the service cannot be used now"),
