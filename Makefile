@@ -13,6 +13,7 @@ help:
 	@echo "make docs     docs/ as a site, in var/site"
 	@echo "make install  only the set-up, into .venv"
 	@echo "make sbom     what is installed, as CycloneDX, into sbom.json"
+	@echo "make audit    ask whether what is pinned is known to be vulnerable; says how much could be asked"
 	@echo "make lock     resolve requirements/*.in anew (needs uv)"
 
 install:
@@ -45,6 +46,9 @@ check: install-dev
 sbom: install
 	@$(BIN)/python -m scripts.sbom $(ARGS)
 
+audit: install
+	@$(BIN)/python -m scripts.audit
+
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open var/site/index.html"
@@ -52,4 +56,4 @@ docs: install-dev
 lock:
 	@$(BIN)/python scripts/lock.py
 
-.PHONY: help install install-dev demo serve bench docs test trust check lock sbom
+.PHONY: help install install-dev demo serve bench docs test trust check lock sbom audit

@@ -28,6 +28,7 @@ from app.storage.keys import create_key, find_key, sha256_of
 from app.storage.migrate import alembic_config, migrate
 from app.storage.postgres import sync_engine, sync_transaction
 from app.storage.stores import Stores, open_stores
+from scripts.audit import audit
 from scripts.sbom import document
 from tests.candidates.worlds import fill
 from tests.storage.test_migrate import objects
@@ -199,3 +200,15 @@ def test_every_package_is_pinned_by_its_hash_and_no_secret_lies_in_the_tree(row:
     loose = [one["name"] for one in document()["components"] if not one["hashes"] and one["name"] not in INSTALLERS]
     row.none(packages_without_a_hash=len(unhashed), private_keys_in_the_tree=len(secrets), in_no_lock=len(loose))
     row.saw("packages pinned by hash", packages)
+
+
+@pytest.mark.trust(30)
+def test_what_is_pinned_is_not_known_to_be_vulnerable(row: Row, at_full: Callable[[bool, bool], bool]) -> None:
+    if not at_full(False, True):
+        pytest.skip("asks a service on the network: `make audit`, `make trust`")
+
+    found = audit()
+
+    row.done = f"{found.packages} pinned packages asked about"
+    row.at_least(1, f"audited of {found.packages} packages", found.audited)
+    row.none(vulnerable=len(found.vulnerable))
