@@ -60,6 +60,7 @@ GRACE_SECONDS = 10  # for requests under way when the service is stopped
 KEEP_ALIVE_SECONDS = 30
 THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for each other longer than they compute
 RESTART_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005  # a request does not wait longer for a thread that loads a generation
 
 # `/posts/{id}/picture` and `/similar` before `/posts/{id}`: ids may contain slashes.
 ROUTERS = (
@@ -147,6 +148,7 @@ def serve(settings: Settings, *, inherited_socket: int | None = None) -> int:
     """
     write_log_lines(settings.log_level)
     use_threads(THREADS_OF_A_REQUEST)
+    sys.setswitchinterval(SWITCH_SECONDS)
     is_worker = inherited_socket is not None
     listener = socket.socket(fileno=inherited_socket) if is_worker else listen(settings.host, settings.port)
     with contextlib.closing(listener), tracing(settings, process="api"):

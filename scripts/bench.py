@@ -1,6 +1,6 @@
 """`make bench`: every published figure in one table, each beside its floor measured in the same run.
 
-    python -m scripts.bench [ROW ...] [--movielens FOLDER]
+    python -m scripts.bench [ROW ...] [--movielens FOLDER] [--candidates N,N]
 
 Needs nothing but the development set-up: embedded stores in a temporary folder, free ports, the demo's pictures. The
 figures of MovieLens need the data: a folder with ratings.csv, users.csv, posts.jsonl and pictures/.
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -79,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     groups, failed = [], 0
     about = machine()
     with temporary_folder() as folder:
-        bench = Bench(folder, TINY if chosen.tiny else Sizes(), chosen.movielens)
+        sizes = TINY if chosen.tiny else Sizes()
+        if chosen.candidates:
+            sizes = replace(sizes, candidates=chosen.candidates)
+        bench = Bench(folder, sizes, chosen.movielens)
         for row in chosen.rows:
             say(f"{row}:")
             try:
@@ -111,6 +115,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; without one, all")
     parser.add_argument("--movielens", type=Path, metavar="FOLDER", help="MovieLens-100k with posters")
     parser.add_argument("--tiny", action="store_true", help="next to no data: shows that it runs, measures nothing")
+    parser.add_argument("--candidates", type=_numbers, metavar="N,N", help="sizes of the row scaled, growing")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.rows) - set(ROWS)
     if unknown:
@@ -122,6 +127,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not chosen.rows:
         chosen.rows = [row for row in ROWS if row not in OF_MOVIELENS or chosen.movielens]
     return chosen
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Raises ValueError."""
+    return tuple(int(one) for one in text.split(","))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from models.batch import BEHAVIOURS, History
 
 RECALLED, PAGE = 20, 20
 SHARES = (1.0, 0.5, 0.05, 0.005)
-ASKING, REFERENCES = 200, 30
+ASKING, REFERENCES = 100, 30
 FAISS_DEPTH, FAISS_PROBES, FAISS_ROWS_PER_LIST = 200, 16, 200
 FLAT_AT_MOST = 20_000  # posts that FAISS compares one by one
 
@@ -51,9 +51,17 @@ class Bare:
     vector_bytes: int  # of one post
 
 
-async def measure_bare(settings: Settings, users: Sequence[str]) -> Bare:
-    """FAISS and the network on what requests give them, and the recall of the match, in this process."""
-    use_threads(1)
+@dataclass(frozen=True)
+class Asked:
+    """What the serving generation is asked by some users."""
+
+    view: CandidateView
+    queries: list[Query]
+    history_items: int  # of one user
+
+
+async def asked_of(settings: Settings, users: Sequence[str]) -> Asked:
+    """The serving generation in this process, and what these users' requests would ask of it."""
     async with open_stores(settings) as stores:
         serving = ServingCandidates(stores)
         await serving.refresh()
@@ -62,10 +70,17 @@ async def measure_bare(settings: Settings, users: Sequence[str]) -> Bare:
     queries = [_query(view.row_of.known([one.post_id for one in state.shown if one.acts])) for state in states]
     moment = datetime.now(UTC)
     histories = [history_before(state.shown, moment, view.history_limits) for state in states]
+    return Asked(view, queries, round(statistics.fmean(map(len, histories))))
+
+
+def measure_bare(asked: Asked) -> Bare:
+    """FAISS and the network on what requests give them, and the recall of the match, with one thread."""
+    use_threads(1)
+    view, queries = asked.view, asked.queries
     every = np.ones(len(view.vectors), bool)
     return Bare(
         _faiss_ms(view, queries),
-        _network_ms(view, items=round(statistics.fmean(map(len, histories)))),
+        _network_ms(view, items=asked.history_items),
         {share: _recall(view, queries, share) for share in SHARES},
         cpu_ms(lambda one: view.match(view.vectors[one.rows], one.log_weights, every, count=POOL), queries),
         view.vectors.base[0].nbytes,

@@ -79,12 +79,14 @@ def peak_gib(pid: int) -> float | None:
 def shared_memory_bytes(pid: int) -> int | None:
     """What a process and its children have resident, each shared page counted once; None where /proc does not say."""
     total = 0
-    try:
-        for one in (pid, *descendants(pid)):
+    for one in (pid, *descendants(pid)):
+        try:
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    except OSError:
-        return None
+        except ProcessLookupError:
+            continue  # it has ended meanwhile
+        except OSError:
+            return None
+        total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
 
 

@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from app.candidates.generation import GenerationFolder
 from app.settings import Settings, child_environment
 from app.storage.servers import free_port
-from scripts.bench_bare import RECALLED, Bare, measure_bare
+from scripts.bench_bare import RECALLED, Bare, asked_of, measure_bare
 from scripts.bench_figures import Figure, Floor, at_least, at_most
 from scripts.bench_load import Load, post_bytes, steady_load
 from scripts.bench_processes import cpu_seconds, running, say, shared_memory_bytes
 from scripts.bench_recommend import ask, connection, wait_until_ready
+from scripts.bench_rivals import rival_figures
 from scripts.bench_scale import grown_generations, with_long_histories
 from scripts.bench_world import BenchWorld, Sizes
 
 K = 20
 RECALL_TARGET, CPU_RATIO, P50_MS, P99_MS, GROWTH = 0.98, 2.0, 4.0, 15.0, 3.0
-LARGE = 100_000  # candidates beyond which latency may be twice that
+LARGE = 100_000  # candidates beyond which latency may be twice that, and no other system is measured
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Measured:
     cpu_ms: float | None
     canned_ms: float | None
     bare: Bare
+    rivals: list[Figure]
     quiet: Load
     swapped: Load
     memory_bytes: int | None  # of all workers, shared pages counted once; the highest seen
@@ -74,9 +76,11 @@ def _measured(
     with _server(settings, key, ["-m", "scripts.bench_canned", str(canned_file)]) as (served, pid):
         canned_ms = _cpu_per_request(served, pid, key, users, requests, path="/canned")
     say(f"{candidates:,} candidates: the bare parts")
-    bare = asyncio.run(measure_bare(settings, users))
+    asked = asyncio.run(asked_of(settings, users))
+    bare = measure_bare(asked)
+    rivals = rival_figures(asked) if candidates <= LARGE else []
     memory = _memory_of_workers(settings, key, users, generations)
-    return Measured(candidates, cpu_ms, canned_ms, bare, quiet, swapped, memory)
+    return Measured(candidates, cpu_ms, canned_ms, bare, rivals, quiet, swapped, memory)
 
 
 @contextmanager
@@ -173,6 +177,7 @@ def _figures(one: Measured, smallest: Measured) -> list[Figure]:
             for share, recall in one.bare.recall.items()
         ),
         Figure(f"the match alone at {at}, CPU", one.bare.own_match_ms, "ms", (Floor("FAISS", one.bare.faiss_ms),)),
+        *one.rivals,
         Figure(f"failed requests in a swap at {at}", failed, "", (), at_most(0)),
         Figure(f"longest request in a swap at {at}", longest, "ms", (Floor("p99 without one", p99),), at_most(3 * p99)),
         *_memory_figures(one, smallest, at),

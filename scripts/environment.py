@@ -100,11 +100,17 @@ TRACES_LOCK: Step = (
     [REQUIREMENTS / "traces.txt"],
     lambda: logged(locked("traces.txt")),
 )
+BENCH_LOCK: Step = (
+    "the packages of requirements/bench.txt",
+    [REQUIREMENTS / "bench.txt"],
+    lambda: logged(locked("bench.txt")),
+)
 STEPS = {
     "packages": [RUNTIME_LOCK, TORCH],
     "runtime": [RUNTIME_LOCK, TORCH, PROJECT],
     "traces": [RUNTIME_LOCK, TORCH, PROJECT, TRACES_LOCK],
     "dev": [RUNTIME_LOCK, TORCH, PROJECT, DEV_LOCK],
+    "bench": [RUNTIME_LOCK, TORCH, PROJECT, DEV_LOCK, BENCH_LOCK],
 }
 
 

@@ -8,6 +8,7 @@ told to find it) needs nothing more; the registry's default build (`torch.txt`) 
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
@@ -17,11 +18,15 @@ TORCH_CPU_BUILD = "sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080df
 CUDA_PREFIXES = ("nvidia-", "cuda-", "triton")
 
 
-def resolve(source: Path) -> dict[str, list[str]]:
-    """Resolve `source` for every platform; the pinned blocks (requirement line + hashes) by package name."""
+def resolve(source: Path, *, beside: Sequence[Path] = ()) -> dict[str, list[str]]:
+    """Resolve `source` for every platform; the pinned blocks (requirement line + hashes) by package name.
+
+    The pins of the locks `beside` it are kept.
+    """
     constraint = REQUIREMENTS / ".torch-constraint.tmp"
     constraint.write_text(TORCH + "\n")
     command = ["uv", "pip", "compile", str(source), "-c", str(constraint), "--python-version", "3.11", "--universal"]
+    command += [word for lock in beside for word in ("-c", str(lock))]
     command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"]
     try:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -49,6 +54,8 @@ def main() -> None:
     write("runtime.txt", [b for name in everything if name in runtime and name not in heavy for b in everything[name]])
     write("dev.txt", [b for name in everything if name not in runtime for b in everything[name]])
     write("traces.txt", [b for name in everything if name in traces and name not in runtime for b in everything[name]])
+    bench = resolve(REQUIREMENTS / "bench.in", beside=[REQUIREMENTS / "runtime.txt", REQUIREMENTS / "dev.txt"])
+    write("bench.txt", [b for name in bench if name not in everything for b in bench[name]])
     write("torch.txt", everything["torch"])
     write("torch-cpu.txt", [f"{TORCH}+cpu --hash={TORCH_CPU_BUILD}"])
     write("torch-cuda.txt", [b for name in sorted(heavy - {"torch"}) for b in everything[name]])

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Find a Python and let it set up .venv: scripts/setup.sh packages|runtime|traces|dev
+# Find a Python and let it set up .venv: scripts/setup.sh packages|runtime|traces|dev|bench
 # 3.11 comes first: the locks were made and tested with it.
 cd "$(dirname "$0")/.." || exit 1
 too_bare=""

@@ -63,6 +63,8 @@ class PostRows(Mapping[str, int]):
         """The row of each id, UNKNOWN for one that no post has, (ids,). For thousands at once."""
         ids = list(post_ids)
         found = np.full(len(ids), UNKNOWN, np.int64)
+        if not ids:
+            return found
         hashes = np.fromiter((_hash(one) for one in ids), np.uint32, len(ids))
         at = np.searchsorted(self._hashes, hashes)
         still = np.arange(len(ids))

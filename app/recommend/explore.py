@@ -54,4 +54,5 @@ def _new_posts(view: CandidateView, choice: Choice, moment: datetime) -> list[in
     since = (moment - NEW_FOR).timestamp()
     newest = newest[choice.passing.mask[newest] & (view.columns.published_at[newest] > since)]
     on_page = set(choice.rows.tolist())
-    return [row for row in newest.tolist() if row not in on_page][:NEW_POSTS_AT_MOST]
+    some = newest[: NEW_POSTS_AT_MOST + len(on_page)].tolist()
+    return [row for row in some if row not in on_page][:NEW_POSTS_AT_MOST]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.columns import PostColumns
 from app.candidates.facets import attribute_word
-from app.candidates.post_rows import PostRows
+from app.candidates.post_rows import UNKNOWN, PostRows
 from app.candidates.view import CandidateView
 from app.recommend.request import Near, PostFilter, RecommendRequest
 
@@ -50,18 +51,18 @@ def passing_posts(
     available = int(np.count_nonzero(mask))
     apply_filter(mask, columns, request.filter)
     filtered = int(np.count_nonzero(mask))
-    if not request.include_seen:
-        mask[rows_of(view.row_of, seen)] = False
-        mask[rows_of(view.row_of, [act.post_id for act in request.session])] = False
+    known = () if request.include_seen else (*seen, *(act.post_id for act in request.session))
+    seen_rows, barred_rows, reserved_rows = _rows_of_each(
+        view.row_of, known, (*request.exclude_post_ids, *returned, *rejected), reserved
+    )
+    mask[seen_rows] = False
     seen_count = filtered - int(np.count_nonzero(mask))
-    mask[rows_of(view.row_of, request.exclude_post_ids)] = False
-    mask[rows_of(view.row_of, returned)] = False
-    mask[rows_of(view.row_of, rejected)] = False
+    mask[barred_rows] = False
     authors = [author for author in (request.user_id, *request.exclude_author_ids) if author in columns.author]
     if authors:
         mask &= ~columns.author.mask(authors)
     left = int(np.count_nonzero(mask))
-    _hold_back(mask, rows_of(view.row_of, reserved), at_most=left - request.k)
+    _hold_back(mask, reserved_rows, at_most=left - request.k)
     return Passing(mask, available, filtered, seen_count, left)
 
 
@@ -69,6 +70,13 @@ def _hold_back(mask: Mask, reserved: NDArray[np.int64], *, at_most: int) -> None
     """Clear the mask (posts,) at the last `at_most` of the reserved rows (reserved,)."""
     standing = reserved[mask[reserved]]
     mask[standing[max(0, len(standing) - max(0, at_most)) :]] = False
+
+
+def _rows_of_each(row_of: PostRows, *groups: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Rows of the candidates of each group, (rows,): looked up together."""
+    found = row_of.find([*chain(*groups)])
+    parts = np.split(found, np.cumsum([len(group) for group in groups])[:-1])
+    return [part[part != UNKNOWN] for part in parts]
 
 
 def rows_of(row_of: PostRows, post_ids: Collection[str]) -> NDArray[np.int64]:
