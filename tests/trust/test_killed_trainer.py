@@ -26,7 +26,7 @@ def settings(settings: Settings, small_plan) -> Settings:
 @pytest.mark.trust(14)
 async def test_a_killed_training_ends_with_the_same_network(stores: Stores, row: Row, at_full):
     kills = at_full(2, 20)
-    await fill(stores, ToyWorld(users_count=at_full(12, 60), showings_each=at_full(15, 40)), pictures=False)
+    await fill(stores, ToyWorld(users_count=at_full(12, 30), showings_each=at_full(15, 25)), pictures=False)
     command = [sys.executable, "-m", "tests.trust.training", str(kills)]
     environment = child_environment(stores.settings)
 

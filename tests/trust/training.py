@@ -24,6 +24,7 @@ from app.candidates.generation import GenerationFolder
 from app.errors import Conflict
 from app.settings import Settings, load_settings
 from app.storage.jobs import GONE_AFTER
+from app.training.cycle import CYCLE
 
 DONE, NOT_YET = 0, 75  # exit codes of a child
 
@@ -61,6 +62,12 @@ def weights(settings: Settings) -> dict[str, torch.Tensor]:
     return folder.load(str(folder.current())).network.state_dict()
 
 
+def is_done(settings: Settings) -> bool:
+    """Whether the cycle has ended; a further training would be the next one."""
+    notes = settings.home / "training" / CYCLE
+    return GenerationFolder(settings.generations).current() is not None and not notes.exists()
+
+
 def killed_until_done(settings: Settings, seconds: float, chance: random.Random, kills_left: int) -> int:
     """How often the cycle was killed before it was done; each time within as many seconds as a whole one takes."""
     kills = 0
@@ -70,10 +77,10 @@ def killed_until_done(settings: Settings, seconds: float, chance: random.Random,
             time.sleep(chance.uniform(0, seconds))
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if code == DONE:
-            return kills
-        assert code in (NOT_YET, -signal.SIGKILL), f"a training ended with {code}"
+        assert code in (DONE, NOT_YET, -signal.SIGKILL), f"a training ended with {code}"
         kills += code == -signal.SIGKILL
+        if is_done(settings):
+            return kills
         let_time_pass(settings)
 
 
