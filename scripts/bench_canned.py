@@ -1,4 +1,4 @@
-"""`python -m scripts.bench_canned FILE`: the product's application whose /canned answers every request with the file.
+"""`python -m scripts.bench_canned FILE`: the product's service, whose /canned answers every request with the file.
 
 The floor of /recommend: the same middlewares, key, lane and checked body, the same bytes back, and no recommending.
 """
@@ -6,6 +6,7 @@ The floor of /recommend: the same middlewares, key, lane and checked body, the s
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -22,14 +23,19 @@ from app.recommend.wording import language_of
 from app.settings import load_settings
 
 router = APIRouter(route_class=GuardedRoute)
-CONTENT = Path(sys.argv[1]).read_bytes()
 
 
 @router.post("/canned", dependencies=[CLIENT], openapi_extra=lane(SERVING_LANE))
 async def canned(body: RecommendBody, state: State) -> Response:
     """The same bytes for everybody."""
     body.to_request_of_user(await page_defaults(state, body, body.user_id), language=language_of(body.language, None))
-    return Response(CONTENT, media_type="application/json")
+    return Response(_content(), media_type="application/json")
+
+
+@cache
+def _content() -> bytes:
+    """Read when it is first asked for: it is an answer that this very service has given before."""
+    return Path(sys.argv[1]).read_bytes()
 
 
 if __name__ == "__main__":

@@ -62,24 +62,22 @@ def _measured(
 ) -> Measured:
     key = secrets.token_urlsafe(32)
     requests = sizes.scaled_requests
-    with _server(settings, key, ["-m", "app.cli", "serve"]) as (served, pid):
+    canned = settings.home / "canned.json"
+    with _server(settings, key, ["-m", "scripts.bench_canned", str(canned)]) as (served, pid):
         cpu_ms = _cpu_per_request(served, pid, key, users, requests)
+        canned.write_bytes(_answer(served, key, users[0]))
+        canned_ms = _cpu_per_request(served, pid, key, users, requests, path="/canned")
         wire = [post_bytes("/recommend", _body(users[number % len(users)]), key) for number in range(requests)]
         busiest = asyncio.run(steady_load(served.host, served.port, wire, per_second=math.inf))
         per_second = 0.5 * requests / busiest.seconds
         say(f"{candidates:,} candidates: {per_second:.0f} requests per second are half of what it answers")
         quiet = asyncio.run(steady_load(served.host, served.port, wire, per_second=per_second))
         swapped = asyncio.run(_swap_meanwhile(served, key, wire, per_second, generation=generations[0]))
-        canned = _answer(served, key, users[0])
-    canned_file = settings.home / "canned.json"
-    canned_file.write_bytes(canned)
-    with _server(settings, key, ["-m", "scripts.bench_canned", str(canned_file)]) as (served, pid):
-        canned_ms = _cpu_per_request(served, pid, key, users, requests, path="/canned")
     say(f"{candidates:,} candidates: the bare parts")
     asked = asyncio.run(asked_of(settings, users))
     bare = measure_bare(asked)
     rivals = rival_figures(asked) if candidates <= LARGE else []
-    memory = _memory_of_workers(settings, key, users, generations)
+    memory = _memory_of_workers(settings, key, users, generations) if len(sizes.candidates) > 1 else None
     return Measured(candidates, cpu_ms, canned_ms, bare, rivals, quiet, swapped, memory)
 
 

@@ -51,7 +51,7 @@ TINY = Sizes(
     repeats=2,
     ready_batches=2,
     requests=20,
-    candidates=(60, 5_000),
+    candidates=(5_000,),
     scaled_requests=40,
     scaled_users=20,
 )

@@ -19,7 +19,7 @@ def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.slow
 def test_every_figure_stands_in_one_table_beside_its_floor(small_plan):
-    ran = bench("import", "training", "reindex", "recommend", "--tiny", TUWEN_PLAN=str(small_plan))
+    ran = bench("import", "training", "reindex", "recommend", "scaled", "--tiny", TUWEN_PLAN=str(small_plan))
 
     assert ran.returncode == 0, ran.stderr
     assert " cores, " in ran.stdout.splitlines()[0]
@@ -29,6 +29,8 @@ def test_every_figure_stands_in_one_table_beside_its_floor(small_plan):
         ("posts reindexed", "encoder on ready tensors"),
         ("new pictures read", "backbone on decoded pixels"),
         ("/recommend, p50", "/health/live"),
+        ("/recommend at 5,000, CPU  ", "bare FAISS search"),
+        ("the match alone at 5,000", "FAISS"),
     ):
         [line] = [line for line in ran.stdout.splitlines() if figure in line]
         assert floor in line
