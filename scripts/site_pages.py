@@ -1,4 +1,6 @@
-"""A hook of mkdocs: files outside docs/ that a page links become pages of the site, so that no link leads nowhere."""
+"""Hooks of mkdocs: files outside docs/ that a page links become pages of the site, so that no link leads nowhere; and
+the search works from the disk too.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return markdown
     up = "../" * (len(PurePosixPath(page.file.src_uri).parts) - 1)
     return LINK.sub(lambda found: f"]({up}{page_of(found[1])}{found[2] or ''})", markdown)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the index of the search as a script too: a page from the disk may read no file, but load a script."""
+    folder = Path(config.site_dir) / "search"
+    (folder / "search_index.js").write_text(f"var __index = {(folder / 'search_index.json').read_text()}")
 
 
 def _pointing_into_the_site(text: str) -> str:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.pages.conftest import browser, opened, overflow  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,3 +52,16 @@ def test_no_page_loads_anything_from_elsewhere(site: Path):
     loaded = {address for page in site.rglob("*.html") for address in loads.findall(page.read_text())}
 
     assert loaded == set()
+
+
+@pytest.mark.browser
+def test_opened_from_the_disk_it_fits_its_window_and_is_searched(site: Path, browser: Browser):  # noqa: F811
+    with opened(browser) as page:
+        page.goto((site / "tree" / "SECURITY.html").as_uri())
+        page.keyboard.press("/")
+        page.keyboard.type("dead letters")
+
+        expect(page.locator(".md-search-result__item").first).to_be_visible()
+        page.goto((site / "console.html").as_uri())
+        assert overflow(page) <= 0
+        assert page.locator("article img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth)")
