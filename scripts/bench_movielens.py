@@ -83,6 +83,7 @@ async def recall(
     found = []
     for user in people:
         answer = await recommend(stores, serving.view(), RecommendRequest(user, k=DEPTH), moment=datetime.now(UTC))
+        assert not answer.degraded, "the machine is overloaded: these would be pages without a history"
         found.append(hits([post.post_id for post in answer.posts], data.left_out[user]))
     return mean(found)
 

@@ -5,6 +5,7 @@ python -m scripts.bench truth
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.training.metrics import standard_error
 from scripts.bench_figures import Figure, Floor, at_least, at_most
 from scripts.bench_processes import ROOT, say
 from scripts.bench_world import fresh_settings
-from scripts.truth import COLD_FIRST, FIRST, Lesson, TruthSizes, figures
+from scripts.truth import COLD_FIRST, FIRST, TruthSizes, figures
 
 SEEDS = (1, 2, 3)
 AGAINST_POPULARITY, AGAINST_FROZEN = 1.2, 1.7
@@ -36,40 +37,40 @@ def measure_truth(home: Path) -> list[Figure]:
     by_seed = []
     for seed in SEEDS:
         say(f"simulating and training, seed {seed}")
-        lesson = Lesson(home, plan, seed=seed, sizes=TruthSizes(), network=chosen)
-        by_seed.append(figures(lesson, lesson.trained()))
+        by_seed.append(asyncio.run(figures(settings, plan, chosen, seed=seed, sizes=TruthSizes())))
     found: Found = {name: [one[name] for one in by_seed] for name in by_seed[0]}
     return [*_recommended(found), *_debiased(found), *(_head(found, kind) for kind in BEHAVIOUR_KINDS)]
 
 
 def _recommended(found: Found) -> list[Figure]:
     """How good what is recommended is."""
-    rates = [Floor(name, _mean(found[name])) for name in ("frozen", "popularity", "random", "best")]
-    cold = [Floor(name, _mean(found[f"cold {name}"])) for name in ("frozen", "random")]
+    names = ("trained matching", "frozen page", "frozen matching", "popularity", "random", "best")
+    rates = [Floor(name, _mean(found[name])) for name in names]
+    cold = [Floor(name, _mean(found[name])) for name in ("frozen cold", "cold random")]
     return [
         Figure(
             f"true click rate of the first {FIRST}",
-            _mean(found["trained"]),
+            _mean(found["trained page"]),
             "",
             tuple(rates),
             None,
-            _error(found["trained"]),
+            _error(found["trained page"]),
         ),
-        _ratio(found, "  against popularity", "trained", "popularity", AGAINST_POPULARITY),
-        _ratio(found, "  against the frozen start", "trained", "frozen", AGAINST_FROZEN),
+        _ratio(found, "  against popularity", "trained page", "popularity", AGAINST_POPULARITY),
+        _ratio(found, "  against the frozen start", "trained page", "frozen page", AGAINST_FROZEN),
         Figure(
             f"true click rate of the first {COLD_FIRST} new posts",
-            _mean(found["cold trained"]),
+            _mean(found["trained cold"]),
             "",
             tuple(cold),
-            at_least(_mean(found["cold frozen"])),
-            _error(found["cold trained"]),
+            at_least(_mean(found["frozen cold"])),
+            _error(found["trained cold"]),
         ),
         Figure(
             f"new posts among the first {FIRST}, 1 = fair",
-            _mean(found["cold share"]),
+            _mean(found["trained cold share"]),
             "",
-            note=_error(found["cold share"]),
+            note=_error(found["trained cold share"]),
         ),
     ]
 

@@ -18,6 +18,8 @@ class Asked:
     seeds: int = 3
     rows: Sequence[str] = ()  # parts of row names; none means all
 
-    def wants(self, name: str) -> bool:
+    def wants(self, name: str, *, only_by_name: bool = False) -> bool:
         """Whether a row was asked for."""
-        return not self.rows or any(part.lower() in name.lower() for part in self.rows)
+        if not self.rows:
+            return not only_by_name
+        return any(part.lower() in name.lower() for part in self.rows)

@@ -18,7 +18,7 @@ POSTS_AT_ONCE = 512
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrozenFeatures:
     """Mean backbone tokens of every post; zero where it has no picture, or no word."""
 
@@ -37,17 +37,30 @@ def frozen_features(contents: list[Content], sizes: NetworkSizes, *, home: Path)
     return FrozenFeatures(np.concatenate(pictures), np.concatenate(titles))
 
 
-def whitened(features: Floats, fitted_on: Rows, *, width: int) -> Floats:
-    """PCA whitening and unit length, (posts, in) -> (posts, width); fitted on some rows, zero stays zero."""
-    present = np.abs(features).sum(axis=1) > 0
-    rows = fitted_on[present[fitted_on]]
-    found = np.zeros((len(features), width), np.float32)
-    if len(rows) < 2:
+@dataclass(frozen=True)
+class Axes:
+    """Principal axes of some rows, each divided by its spread, longest first."""
+
+    mean: Floats  # (in,)
+    scaled: Floats  # (kept, in)
+
+    def whitened(self, features: Floats, *, width: int) -> Floats:
+        """PCA whitening and unit length, (posts, in) -> (posts, width); zero stays zero."""
+        present = np.abs(features).sum(axis=1, keepdims=True) > 0
+        projected = (features - self.mean) @ self.scaled[:width].T
+        length = np.linalg.norm(projected, axis=1, keepdims=True)
+        found = np.zeros((len(features), width), np.float32)
+        found[:, : projected.shape[1]] = projected / np.maximum(length, 1e-9) * present
         return found
-    mean = features[rows].mean(axis=0)
-    _, spread, directions = np.linalg.svd(features[rows] - mean, full_matrices=False)
-    kept = min(width, int((spread > spread[0] * 1e-4).sum()))
-    projected = (features - mean) @ (directions[:kept] / spread[:kept, None]).T
-    length = np.linalg.norm(projected, axis=1, keepdims=True)
-    found[:, :kept] = projected / np.maximum(length, 1e-9) * present[:, None]
-    return found
+
+
+def axes_of(features: Floats, rows: Rows) -> Axes:
+    """Fitted on those of the rows that have anything."""
+    some = features[rows]
+    some = some[np.abs(some).sum(axis=1) > 0]
+    if len(some) < 2:
+        return Axes(np.zeros(features.shape[1], np.float32), np.zeros((0, features.shape[1]), np.float32))
+    mean = some.mean(axis=0)
+    _, spread, directions = np.linalg.svd(some - mean, full_matrices=False)
+    kept = int((spread > spread[0] * 1e-4).sum())
+    return Axes(mean, directions[:kept] / spread[:kept, None])

@@ -22,6 +22,7 @@ class Entry:
     rankings: Rankings
     is_trained: bool = True
     is_control: bool = False  # run with the first seed only
+    only_by_name: bool = False  # not run unless it is asked for
     plan: Mapping[str, Any] = field(default_factory=dict)  # other than the given plan
     sizes: Mapping[str, Any] = field(default_factory=dict)  # other than the given sizes
     change: Callable[[Log, int], Log] = lambda log, seed: log
@@ -38,6 +39,16 @@ def _whole(name: str) -> Rankings:
 
 def _matching(name: str) -> Rankings:
     return lambda served: {name: served.reference_matching()}
+
+
+def _without(name: str, *, plan: Mapping[str, Any] | None = None, sizes: Mapping[str, Any] | None = None) -> Entry:
+    """The product with one of its choices made otherwise."""
+    name = f"ablation: {name}"
+
+    def rankings(served: Served) -> Mapping[str, Ranking]:
+        return {f"{name}: matching": served.reference_matching(), f"{name}: recommend path": served.recommend_path()}
+
+    return Entry(name, rankings, is_control=True, only_by_name=True, plan=plan or {}, sizes=sizes or {})
 
 
 ENTRIES = (
@@ -64,4 +75,11 @@ ENTRIES = (
         is_control=True,
         change=lambda log, seed: with_swapped_titles(log, seed=seed),
     ),
+    _without("fusion by addition", sizes={"fusion": "add"}),
+    _without("fusion by multiplication", sizes={"fusion": "multiply"}),
+    _without("prediction by pooled dot", sizes={"prediction": "pooled_dot"}),
+    _without("prediction by concatenation", sizes={"prediction": "concat"}),
+    _without("one layer of the joint transformer", sizes={"layers": 1}),
+    _without("no order in the history", sizes={"history_order": 1}),
+    _without("one epoch", plan={"epochs": 1}),
 )

@@ -38,7 +38,8 @@ async def prediction_protocol(
             rows.setdefault(LIKE_RATE, []).append(figures_of(split, rates.told))
         nobody = np.zeros(0, np.int64)
         for entry in ENTRIES:
-            if not (entry.is_trained and asked.wants(entry.name) and (seed == 0 or not entry.is_control)):
+            wanted = entry.is_trained and asked.wants(entry.name, only_by_name=entry.only_by_name)
+            if not wanted or (entry.is_control and seed > 0):
                 continue
             tell(f"behaviour, seed {seed + 1} of {asked.seeds}: {entry.name}")
             changed = replace(split, visible=entry.change(split.visible, seed))

@@ -14,6 +14,7 @@ from app.candidates.reindex import Artefact, reindex
 from app.candidates.serving import ServingCandidates
 from app.candidates.view import CandidateView
 from app.domain import Reference
+from app.errors import Unavailable
 from app.evaluation.measure import DEPTH, Mask, Ranking
 from app.evaluation.split import Case, Rows, Split
 from app.plan import TrainingPlan
@@ -101,8 +102,18 @@ async def served(stores: Stores, artefact: Artefact | None, split: Split) -> Ser
     serving = ServingCandidates(stores)
     await serving.refresh()
     view = serving.view()
-    users = {case.user_id: await load_user_state(stores, case.user_id) for case in split.cases}
+    users = {case.user_id: await whole_state(stores, case.user_id) for case in split.cases}
     row_of_view = np.asarray([view.row_of[post.post_id] for post in split.visible.posts], np.int64)
     row_of_log = np.full(len(view.columns), -1, np.int64)
     row_of_log[row_of_view] = np.arange(len(row_of_view))
     return Served(view, users, row_of_view, row_of_log)
+
+
+async def whole_state(stores: Stores, user_id: str) -> LoadedUser:
+    """What is known of the user. Raises Unavailable where a request would be answered with less than all of it."""
+    loaded = await load_user_state(stores, user_id)
+    if loaded.degraded:
+        raise Unavailable(
+            f"{user_id} could not be read whole ({', '.join(loaded.degraded)}): is the machine overloaded?"
+        )
+    return loaded

@@ -62,7 +62,8 @@ async def rank_protocol(
                 tell(f"{name}, seed {seed + 1} of {asked.seeds}: {rival.name}")
                 _add_rival(rows.setdefault(rival.name, Row()), rival, split, seed=seed)
         for entry in ENTRIES:
-            if asked.wants(entry.name) and (seed == 0 or not entry.is_control):
+            wanted = asked.wants(entry.name, only_by_name=entry.only_by_name)
+            if wanted and (seed == 0 or not entry.is_control):
                 tell(f"{name}, seed {seed + 1} of {asked.seeds}: {entry.name}")
                 await _add_entry(rows, entry, split, settings, plan, sizes, seed=seed, tell=tell)
     return rows

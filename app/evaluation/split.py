@@ -34,7 +34,7 @@ class Case:
     seen: Rows  # (seen,) posts shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """A log cut in two."""
 

@@ -18,11 +18,15 @@ from app.evaluation.log import Log
 from app.intake.traits import traits_of
 from app.settings import Settings
 from app.storage.events import log_batch
+from app.storage.locks import FileLock
 from app.storage.posts import PostRow, upsert_posts
 from app.storage.stores import Stores, open_stores
 from app.storage.users import UserRow, upsert_users
 
 AT_ONCE = 2000
+SCRATCH = "evaluation-"
+PATIENCE_SECONDS = 60.0  # on a busy machine; what is measured must not depend on it
+LOCK_SECONDS = 10.0  # that another may take to clear up
 PASSABLE = 0o711  # the embedded servers may run as somebody else
 
 
@@ -31,17 +35,24 @@ async def world_of(log: Log, settings: Settings, *, tokens: Path | None = None) 
     """Open stores with this log, gone at the end. Pictures are the installation's, and so are the backbone tokens
     unless a file of others is given.
     """
-    with _scratch_home(settings, tokens or settings.home / TOKENS_FILE) as home:
-        scratch = settings.model_copy(update={"home": home, "database_url": None, "redis_url": None})
-        async with open_stores(scratch.for_batch_work()) as stores:
+    with scratch_home(settings, tokens or settings.home / TOKENS_FILE) as home:
+        own = {"home": home, "database_url": None, "redis_url": None}
+        patient = {"recommend_patience_seconds": PATIENCE_SECONDS, "redis_timeout_seconds": PATIENCE_SECONDS}
+        async with open_stores(settings.for_batch_work().model_copy(update=own | patient)) as stores:
             await _fill(stores, log)
             yield stores
 
 
 @contextmanager
-def _scratch_home(settings: Settings, tokens: Path) -> Iterator[Path]:
+def scratch_home(settings: Settings, tokens: Path) -> Iterator[Path]:
+    """A folder for such stores, which sees the installation's pictures and these tokens; gone at the end."""
     settings.pictures.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix="evaluation-", dir=settings.home))
+    running = FileLock(settings.home / "evaluation.lock")
+    if running.try_own():  # no other evaluation is under way: what lies here was left by one that was killed
+        for left in settings.home.glob(f"{SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
+    running.share(seconds=LOCK_SECONDS)
+    home = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=settings.home))
     try:
         home.chmod(PASSABLE)
         (home / "pictures").symlink_to(settings.pictures.absolute())
@@ -49,6 +60,7 @@ def _scratch_home(settings: Settings, tokens: Path) -> Iterator[Path]:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
+        running.close()
 
 
 async def _fill(stores: Stores, log: Log) -> None:

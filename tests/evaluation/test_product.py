@@ -3,12 +3,17 @@
 import json
 
 import pytest
+from pydantic import SecretStr
 
+from app.errors import Unavailable
 from app.evaluation.asked import Asked
 from app.evaluation.pictures import draw_pictures
+from app.evaluation.product import whole_state
 from app.evaluation.ranking_rows import rank_protocol
 from app.evaluation.report import ranking_figures, tables
+from app.evaluation.world import scratch_home
 from app.plan import load_plan
+from app.storage.stores import open_stores
 from tests.evaluation.small_log import small_log
 from tests.evaluation.test_split import planted
 
@@ -34,6 +39,25 @@ async def test_no_figure_changes_when_the_answers_are_planted_after_the_cut(sett
 
     assert here["tuwen: recommend path"]["warm"]["cases"][0] > 0
     assert json.dumps(there) == json.dumps(here)
+
+
+async def test_what_a_killed_evaluation_left_is_removed_by_the_next_but_nothing_of_one_under_way(settings):
+    left, tokens = settings.home / "evaluation-left", settings.home / "tokens"
+    left.mkdir(parents=True)
+
+    with scratch_home(settings, tokens) as first, scratch_home(settings, tokens) as second:
+        assert not left.exists()
+        assert first.exists()
+        assert second.exists()
+    assert not list(settings.home.glob("evaluation-*"))
+
+
+async def test_nobody_is_measured_by_half_of_what_is_known_of_him(settings):
+    out_of_reach = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+
+    async with open_stores(out_of_reach) as stores:
+        with pytest.raises(Unavailable, match="could not be read whole"):
+            await whole_state(stores, "user-1")
 
 
 async def test_cold_posts_are_ranked_alone_and_among_all_and_drawn(settings, small_plan, tmp_path):

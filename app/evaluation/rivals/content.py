@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.content import FrozenFeatures, whitened
+from app.evaluation.content import Axes, FrozenFeatures, axes_of
 from app.evaluation.measure import Scores
 from app.evaluation.rivals.neighbours import recency_weights, together
 from app.evaluation.split import Case, Rows, Split
@@ -18,11 +20,18 @@ def warm_rows(split: Split) -> Rows:
     return np.setdiff1d(np.arange(len(split.visible.posts)), split.cold)
 
 
+@lru_cache(maxsize=2)  # fitted once for all settings on a split and on its validation cut
+def _axes(features: FrozenFeatures, split: Split) -> tuple[Axes, Axes]:
+    """Of pictures and of titles."""
+    rows = warm_rows(split)
+    return axes_of(features.picture, rows), axes_of(features.title, rows)
+
+
 def joint_vectors(features: FrozenFeatures, split: Split, *, width: int, picture_share: float) -> Floats:
     """Whitened pictures and titles side by side, of unit length, (posts, 2 x width)."""
-    fitted_on = warm_rows(split)
-    picture = whitened(features.picture, fitted_on, width=width) * np.float32(picture_share**0.5)
-    title = whitened(features.title, fitted_on, width=width) * np.float32((1 - picture_share) ** 0.5)
+    of_pictures, of_titles = _axes(features, split)
+    picture = of_pictures.whitened(features.picture, width=width) * np.float32(picture_share**0.5)
+    title = of_titles.whitened(features.title, width=width) * np.float32((1 - picture_share) ** 0.5)
     joint = np.concatenate([picture, title], axis=1)
     found: Floats = joint / np.maximum(np.linalg.norm(joint, axis=1, keepdims=True), 1e-9)
     return found
@@ -52,6 +61,20 @@ def by_frozen(
     return scores
 
 
+@lru_cache(maxsize=2)
+def _collaborative(split: Split) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Factors of the acts, largest first, (posts, factors), and how many accounts acted on each post, (posts,)."""
+    gram, kept = together(split.visible)
+    acted = np.diag(gram).astype(np.float64)
+    size = np.sqrt(np.maximum(acted, 1))
+    values, directions = np.linalg.eigh(gram / np.outer(size, size))
+    posts = len(split.visible.posts)
+    known = np.zeros((posts, len(kept)), np.float64)
+    known[kept] = (directions * np.sqrt(np.maximum(values, 0)))[:, ::-1]
+    counts: NDArray[np.float64] = np.bincount(kept, acted, minlength=posts).astype(np.float64)
+    return known, counts
+
+
 def by_ridge(
     features: FrozenFeatures,
     split: Split,
@@ -65,15 +88,10 @@ def by_ridge(
 
     The case's taste is the mean of the true factors of what he acted on.
     """
-    gram, kept = together(split.visible)
-    size = np.sqrt(np.maximum(np.diag(gram), 1))
-    values, directions = np.linalg.eigh((gram / np.outer(size, size)).astype(np.float64))
-    values, directions = values[::-1][:factors], directions[:, ::-1][:, :factors]
-    known = np.zeros((len(split.visible.posts), factors), np.float64)
-    known[kept] = directions * np.sqrt(np.maximum(values, 0))
+    known, acted = _collaborative(split)
+    known = known[:, :factors]
     content = joint_vectors(features, split, width=width, picture_share=0.5).astype(np.float64)
     content = np.concatenate([content, np.ones((len(content), 1))], axis=1)
-    acted = np.bincount(kept, np.diag(gram), minlength=len(content))
     rows = np.flatnonzero(acted > 0)
     weighted = content[rows] * acted[rows, None]  # what many acted on is known better
     square = weighted.T @ content[rows] + regularisation * np.eye(content.shape[1])
