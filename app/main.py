@@ -35,7 +35,7 @@ from app.api import (
     similar,
     users,
 )
-from app.api.guarded import LANES, GuardedRoute
+from app.api.guarded import LANES, GuardedRoute, lanes_by_path
 from app.api.keys import KEYS, OPEN, KeyRing, require_roles
 from app.api.limits import BodyLimit, RequestEnvelope
 from app.api.log_lines import write_log_lines
@@ -98,7 +98,8 @@ def create_app(stores: Stores) -> FastAPI:
     state = api_state(stores, candidates, metrics)
     setattr(app.state, STATE, state)
     setattr(app.state, KEYS, KeyRing(stores))
-    setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
+    places = lanes(metrics, workers=stores.settings.workers)
+    setattr(app.state, LANES, places)
     parts = page_parts(stores, candidates, metrics=metrics, start_reindex=state.children.start)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
@@ -111,7 +112,8 @@ def create_app(stores: Stores) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     limits = stores.settings
     app.add_middleware(BodyLimit, max_bytes=limits.request_max_bytes, seconds=limits.body_seconds)
-    app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping)
+    by_path = lanes_by_path(app.router.routes, places)
+    app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping, lanes=by_path)
     return app
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from app.api.audited import write_entry
 from app.api.json_bodies import parse_json, require_json
@@ -108,6 +109,20 @@ def _note_failure(task: asyncio.Task[Response]) -> None:
 def _lane(request: Request, name: str) -> Lane:
     lanes: Mapping[str, Lane] = getattr(request.app.state, LANES)
     return lanes[name]
+
+
+def lanes_by_path(
+    routes: Iterable[BaseRoute], lanes: Mapping[str, Lane]
+) -> dict[tuple[str, str], tuple[APIRoute, Lane]]:
+    """Method and path -> route and lane, of those whose path is always the same."""
+    guarded = [route for route in routes if isinstance(route, GuardedRoute) and "{" not in route.path]
+    named = [(route, (route.openapi_extra or {}).get(LANE_EXTRA)) for route in guarded]
+    return {
+        (method, route.path): (route, lanes[name])
+        for route, name in named
+        if name is not None
+        for method in route.methods or ()
+    }
 
 
 def lane(name: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class KeyRing:
         per_second = stores.settings.key_requests_per_second
         self._quota = None if per_second is None else Quota(per_second=per_second)
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
-        self._flights: Flights[ApiKey | None] = Flights(
+        self._flights: Flights[_Looked] = Flights(
             breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds
         )
 
@@ -95,8 +95,11 @@ class KeyRing:
         wait_seconds = self._guesses.wait_seconds(address)
         if wait_seconds and (known is None or known.key is None):
             raise TooMany(GUESSING, wait_seconds=wait_seconds)
-        if known is None or time.monotonic() > known.until:
+        seconds_left = 0.0 if known is None else known.until - time.monotonic()
+        if known is None or seconds_left < 0:
             known = await self._look(digest, known)
+        elif seconds_left < self._fresh_seconds / 2 and known.key is not None:
+            self._flights.ahead(digest, lambda: self._read(digest))  # all of a busy client's requests would wait
         key = known.key
         if key is None or key.revoked_at is not None or not hmac.compare_digest(key.secret_sha256, digest):
             self._guesses.wrong(address)
@@ -109,12 +112,14 @@ class KeyRing:
 
     async def _look(self, digest: str, known: _Looked | None) -> _Looked:
         try:
-            key = await self._flights.join(digest, lambda: find_key(self._database, digest))
+            return await self._flights.join(digest, lambda: self._read(digest))
         except Unavailable:
             if known is None:
                 raise
-            key = known.key
-        return self._note(digest, key)
+            return self._note(digest, known.key)
+
+    async def _read(self, digest: str) -> _Looked:
+        return self._note(digest, await find_key(self._database, digest))
 
     def _note(self, digest: str, key: ApiKey | None) -> _Looked:
         looked = self._looked[digest] = _Looked(key, time.monotonic() + self._fresh_seconds)

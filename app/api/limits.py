@@ -6,14 +6,17 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import current_request_id, route_path, unexpected
+from app.api.problems import busy, current_request_id, route_path, unexpected
 from app.metrics import Metrics
 from app.tracing import request_span
 
@@ -21,15 +24,24 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
+CROWDED_PLACES = 3  # the same in a lasting overload, where a long queue makes every answer slow and no more of them
+CROWD = 10  # refusals within a second: more than a burst
 
 
 class RequestEnvelope:
     """Outermost: gives the request its id, counts and times it, and answers errors that nobody foresaw."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, stopping: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        stopping: asyncio.Event | None = None,
+        lanes: Mapping[tuple[str, str], tuple[APIRoute, Lane]] | None = None,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._stopping = stopping or asyncio.Event()
+        self._lanes = lanes or {}  # by method and path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -54,7 +66,7 @@ class RequestEnvelope:
 
         with request_span(scope["method"], _trace_headers(scope)) as traced:
             try:
-                await self._app(scope, receive, send_with_id)
+                await self._answer(scope, receive, send_with_id)
             except ClientDisconnect:
                 status = 499
             except Exception as error:
@@ -70,6 +82,16 @@ class RequestEnvelope:
                     traced.set_attributes(
                         {"http.route": route, "http.response.status_code": status, "tuwen.request_id": request_id}
                     )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What cannot have its turn is refused here: in an overload a refusal must cost next to nothing."""
+        route, lane = self._lanes.get((scope["method"], scope["path"]), (None, None))
+        if lane is not None and lane.is_full:
+            scope["route"] = route
+            lane.refuse()
+            await busy()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -123,8 +145,9 @@ class Lane:
 
     def __init__(self, name: str, *, places: int, metrics: Metrics) -> None:
         self._places = asyncio.Semaphore(places)
-        self._queue_places = QUEUE_PLACES * places
+        self._queue_places, self._crowded_places = QUEUE_PLACES * places, CROWDED_PLACES * places
         self._waiting = 0
+        self._refused_at: deque[float] = deque([-inf] * CROWD, maxlen=CROWD)  # monotonic seconds, the latest
         self._in_flight = metrics.in_flight.labels(name)
         self._shed = metrics.shed.labels(name)
 
@@ -139,10 +162,21 @@ class Lane:
             self._in_flight.dec()
             self._places.release()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request would be refused."""
+        is_crowded = time.monotonic() - self._refused_at[0] < 1
+        return self._waiting >= (self._crowded_places if is_crowded else self._queue_places)
+
+    def refuse(self) -> None:
+        """Note that a request was refused."""
+        self._refused_at.append(time.monotonic())
+        self._shed.inc()
+
     def refuse_when_full(self) -> None:
         """Spare the work on a request that would be refused later. Raises LaneFull."""
-        if self._waiting >= self._queue_places:
-            self._shed.inc()
+        if self.is_full:
+            self.refuse()
             raise LaneFull
 
     async def _enter(self) -> None:
@@ -152,7 +186,7 @@ class Lane:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
-            self._shed.inc()
+            self.refuse()
             raise LaneFull from None
         finally:
             self._waiting -= 1

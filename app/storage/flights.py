@@ -33,6 +33,11 @@ class Breaker:
         self._closed_until = time.monotonic() + self._pause_seconds
         return False
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last that was heard of the source is that it does not answer."""
+        return self._is_failing
+
     def next_failure(self) -> asyncio.Future[None]:
         """Done when the source is next found out to fail."""
         if self._failure is None:
@@ -83,10 +88,7 @@ class Flights(Generic[Loaded]):
         """
         patience_seconds = self._patience_seconds if self._breaker.admit() else self._patience_seconds / 2
         began = time.monotonic()
-        task = self._under_way.get(key)
-        if task is None:
-            task = self._under_way[key] = asyncio.create_task(load())
-            task.add_done_callback(lambda done: self._land(key, done))
+        task = self._under_way.get(key) or self._begin(key, load)
         failure = self._breaker.next_failure()
         awaited: set[asyncio.Future[Any]] = {task, failure}
         await asyncio.wait(awaited, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -101,6 +103,16 @@ class Flights(Generic[Loaded]):
             raise
         self._breaker.answered()
         return loaded
+
+    def ahead(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> None:
+        """Begin a load that somebody will need soon, unless it is under way or the source fails; wait for nothing."""
+        if key not in self._under_way and not self._breaker.is_failing:
+            self._begin(key, load)
+
+    def _begin(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> asyncio.Task[Loaded]:
+        task = self._under_way[key] = asyncio.create_task(load())
+        task.add_done_callback(lambda done: self._land(key, done))
+        return task
 
     def _land(self, key: Hashable, task: asyncio.Task[Loaded]) -> None:
         if self._under_way.get(key) is task:

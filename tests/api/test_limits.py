@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import httpx
 import orjson
 import pytest
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.limits import BodyLimit, Lane, LaneFull, RequestEnvelope
+from app.api.limits import CROWD, CROWDED_PLACES, QUEUE_PLACES, BodyLimit, Lane, LaneFull, RequestEnvelope
 from app.api.log_lines import JsonLines
 from app.metrics import Metrics
 
@@ -54,6 +55,43 @@ async def test_a_full_queue_is_refused_at_once() -> None:
     assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 1
     for task in waiting:
         task.cancel()
+
+
+async def test_a_burst_leaves_the_queue_long_and_a_lasting_overload_makes_it_short() -> None:
+    lane = Lane("serving", places=1, metrics=Metrics())
+    async with lane.place():
+        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(CROWDED_PLACES)]
+        await asyncio.sleep(0)
+
+        for _ in range(CROWD - 1):
+            lane.refuse()
+        after_a_burst = lane.is_full
+        lane.refuse()
+
+        assert (after_a_burst, lane.is_full) == (False, True)
+        for task in waiting:
+            task.cancel()
+
+
+async def test_what_cannot_have_its_turn_is_refused_before_anything_is_done_for_it() -> None:
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    metrics = Metrics()
+    lane = Lane("serving", places=1, metrics=metrics)
+    route = APIRoute("/", never, methods=["POST"])
+    async with lane.place():
+        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(QUEUE_PLACES)]
+        await asyncio.sleep(0)
+
+        answer = await send(RequestEnvelope(never, metrics, lanes={("POST", "/"): (route, lane)}))
+
+        for task in waiting:
+            task.cancel()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:tuwen:problem:busy")
+    assert {"retry-after", "x-request-id"} <= set(answer.headers)
+    assert counted(metrics, "tuwen_http_requests_total", method="POST", route="/", status="503") == 1
+    assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 1
 
 
 async def test_nobody_waits_for_a_place_for_ever() -> None:

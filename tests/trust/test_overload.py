@@ -1,0 +1,100 @@
+"""Row 19: more is asked than the service can do. It does what it can, quickly, and refuses the rest at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from app.storage.servers import free_port
+from tests.trust.children import ApiChild, ended
+from tests.trust.figures import Row
+from tests.trust.load import Answers, Client, percentile_ms
+from tests.trust.world import KEYS, WORLD, Broken
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+SERVER_CORE, CLIENT_CORE = 0, 1
+QUIET_SHARE = 0.3  # of what it can do
+AT_ONCE = 3  # clients that together keep it busy all the time
+GOODPUT_PERCENT, SLOWER_TIMES, REFUSED_MS = 90, 2, 50
+
+
+@pytest.fixture(scope="module")
+def alone(world: Broken) -> Iterator[Broken]:
+    """A second API on a core of its own; who asks stays on another."""
+    cores = os.sched_getaffinity(0)
+    with ExitStack() as stack:
+        if {SERVER_CORE, CLIENT_CORE} <= cores:
+            os.sched_setaffinity(0, {CLIENT_CORE})
+            stack.callback(os.sched_setaffinity, 0, cores)
+        api = ApiChild(world.api.settings.model_copy(update={"port": free_port(None)}), KEYS, core=SERVER_CORE)
+        stack.enter_context(ended(api))
+        api.start()
+        yield replace(world, api=api)
+
+
+def page_for(client: Client, number: int) -> bytes:
+    return client.post("/recommend", {"user_id": f"u{number % WORLD.users_count}", "k": 10})
+
+
+async def capacity(client: Client, seconds: float) -> float:
+    """Answers a second to those who ask again as soon as they are answered."""
+    ends_at = time.monotonic() + seconds
+
+    async def ask(number: int) -> int:
+        answered = 0
+        while time.monotonic() < ends_at:
+            answered += (await client.ask(page_for(client, number + answered))).is_good
+        return answered
+
+    return sum(await asyncio.gather(*(ask(number) for number in range(AT_ONCE)))) / seconds
+
+
+async def health_during(world: Broken, loading: asyncio.Task[Answers]) -> Answers:
+    """What the probes and the operator got meanwhile."""
+    ops, answers = world.client("ops"), []
+    while not loading.done():
+        for path in ("/health/ready", "/generations"):
+            answers.append(await ops.ask(ops.get(path)))
+        await asyncio.sleep(0.25)
+    ops.close()
+    return Answers(answers)
+
+
+@pytest.mark.trust(19)
+async def test_an_overload_leaves_the_good_answers_quick_and_refuses_the_rest_at_once(alone: Broken, row: Row, at_full):
+    client = alone.client()
+    is_full, seconds = at_full(False, True), at_full(1, 60)
+    await capacity(client, at_full(0.5, 5))  # every user is known by then
+    peak = await capacity(client, at_full(0.5, 10))
+    quiet = await client.for_seconds(at_full(1, 20), QUIET_SHARE * peak, partial(page_for, client))
+    quiet_ms = percentile_ms(quiet.of(200), 0.99)
+    row.done = f"{seconds} s each at 2 and 5 times the {peak:.0f} answers/s that one core can give, open loop"
+    row.saw(f"p99 at {100 * QUIET_SHARE:.0f} % of what it can do", quiet_ms, "ms")
+
+    for times in (2, 5):
+        loading = asyncio.create_task(client.for_seconds(seconds, times * peak, partial(page_for, client)))
+        looks = await health_during(alone, loading)
+        answers = await loading
+        good, refused = answers.of(200), answers.of(503)
+        row.none(
+            **{
+                f"neither_answered_nor_refused_at_{times}x": len(answers.all) - len(good) - len(refused),
+                f"refused_without_retry_after_at_{times}x": sum(b"retry-after" not in one.head for one in refused),
+                f"health_and_operators_refused_at_{times}x": sum(not one.is_good for one in looks.all),
+            }
+        )
+        row.at_least(GOODPUT_PERCENT if is_full else 0, f"goodput at {times}x", 100 * len(good) / seconds / peak, "%")
+        slower = percentile_ms(good, 0.99) / quiet_ms
+        row.at_most(SLOWER_TIMES if is_full else 1000, f"p99 of the good at {times}x against quiet", slower, "times")
+        row.at_most(
+            REFUSED_MS if is_full else 5_000, f"p99 of the refusals at {times}x", percentile_ms(refused, 0.99), "ms"
+        )
+        row.saw(f"p99 of health and operators at {times}x", percentile_ms(looks.all, 0.99), "ms")
+    client.close()
