@@ -9,14 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from app.candidates.encode import PostEncoder
 from app.candidates.fresh import FreshPost, Overlay
@@ -33,16 +28,6 @@ OVERLAP = timedelta(seconds=10)  # a change that was committed late still carrie
 ENCODED_AT_ONCE = 64
 PINS = 100  # that count: as many as a page can have
 EXPIRY_SECONDS = 30  # how often expired posts are taken out
-LOADING_NICENESS = 10
-
-Given = TypeVar("Given")
-Done = TypeVar("Done")
-
-
-def _yield_to_requests() -> None:
-    """Take of the cores what the requests leave; on Linux a thread has a niceness of its own."""
-    if sys.platform == "linux":
-        os.nice(LOADING_NICENESS)
 
 
 class ServingCandidates:
@@ -62,7 +47,6 @@ class ServingCandidates:
         self._waiting: deque[PostChange] = deque()
         self._viewed_at = 0.0  # monotonic seconds
         self._lock = asyncio.Lock()
-        self._loading = ThreadPoolExecutor(1, "loading", initializer=_yield_to_requests)
 
     @property
     def generation(self) -> Generation | None:
@@ -114,7 +98,7 @@ class ServingCandidates:
         Its files are whole; if this program cannot use them all the same, the one before serves on.
         """
         before = self._folder.current()
-        await self._load(self._folder.promote, generation)
+        await asyncio.to_thread(self._folder.promote, generation)
         self._refused = None
         await self.refresh()
         serving = self.generation
@@ -131,7 +115,7 @@ class ServingCandidates:
         if wanted is None or wanted in (held, self._refused):
             return
         try:
-            generation = await self._load(load_generation, self._folder.path(wanted))
+            generation = await asyncio.to_thread(load_generation, self._folder.path(wanted))
         except (BadArtefact, UnknownId) as error:
             log.error("generation %s is refused, %s serves on: %s", wanted, held, error)
             self._refused = wanted
@@ -144,10 +128,6 @@ class ServingCandidates:
         await self._catch_up(self._overlay)
         await self._renew_view(self._overlay)
         log.info("generation %s serves %d posts", wanted, len(generation.columns))
-
-    async def _load(self, work: Callable[[Given], Done], given: Given) -> Done:
-        """What works through a whole generation, beside the requests."""
-        return await asyncio.get_running_loop().run_in_executor(self._loading, work, given)
 
     async def _catch_up(self, overlay: Overlay) -> None:
         """Apply the changes since the generation was made; without the database, serve it as it is."""
