@@ -81,6 +81,8 @@ def test_all_five_behaviours_arrive(site: Site, browser: Browser) -> None:
         with page.expect_response("**/demo/strip*"):
             card.locator(".picture").click()
         expect(page.locator("#closer")).to_be_visible()
+        assert "/demo/pictures/" in (page.locator("#closer-picture").get_attribute("src") or "")
+        assert "/demo/thumbnails/" in (card.locator(".picture img").get_attribute("src") or "")
         page.locator("#closer button").click()
         expect(page.locator("#closer")).to_be_hidden()
 
