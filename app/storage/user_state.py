@@ -33,6 +33,7 @@ from app.storage.user_log import UserLog, read_user_log
 POSTS_VERSION = "posts:version"  # counted up by whoever changes a post
 FRESH_SECONDS = 60  # bounds what a version lost with a broken Redis could hide
 PEERS_FRESH_SECONDS = 600  # peers change slowly
+INCOMPLETE_SECONDS = 5  # how long peers count that were not found in time: the database may be well again
 KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
 VERSION_SECONDS = 2 * KEPT_SECONDS
 VERSION_BYTES = 8
@@ -86,6 +87,8 @@ class _Cached:
         if self.peers is None or log is None:
             return None
         age_seconds = time.time() - self.peers.read_at
+        if not self.peers.is_complete:
+            return self.peers if age_seconds < INCOMPLETE_SECONDS else None
         if self.peers.has_similar_users:
             return self.peers if age_seconds < PEERS_FRESH_SECONDS else None
         is_current = age_seconds < FRESH_SECONDS and self.peers.latest_like_at == _unix(log.latest_like_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,8 @@ from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
 from app.storage.flights import Breaker, Flights
 from app.storage.postgres import async_engine
 from app.storage.stores import Stores
-from app.storage.user_state import erase_cached_user, forget_peers, forget_users, load_user_state
+from app.storage.user_bytes import CachedPeers
+from app.storage.user_state import INCOMPLETE_SECONDS, erase_cached_user, forget_peers, forget_users, load_user_state
 from tests.storage.logbook import Logbook, minute
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +154,18 @@ async def test_a_version_that_could_not_be_written_is_made_up_for(stores, log, r
 
     assert user.state.seen == {"p"}
     assert user.degraded == ()
+
+
+@pytest.mark.parametrize(("age_seconds", "lacking"), [(0, ("peers",)), (INCOMPLETE_SECONDS + 1, ())])
+async def test_peers_that_were_not_found_in_time_are_looked_for_again_soon(stores, log, age_seconds, lacking):
+    log.shown("u", "p", 0)
+    await log.write()
+    await load_user_state(stores, "u")
+    async with stores.cache.use() as redis:
+        found_in_part = CachedPeers(time.time() - age_seconds, None, (), is_complete=False)
+        await redis.set("user:u:peers", found_in_part.to_bytes())
+
+    assert (await load_user_state(stores, "u")).degraded == lacking
 
 
 async def test_without_redis_the_state_comes_from_the_database_and_the_answer_says_so(stores, log):

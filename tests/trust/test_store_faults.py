@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
+from itertools import count
 
 import httpx
 import pytest
@@ -18,11 +19,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 DEADLINE_MS = 300
 GOOD_PERCENT = 99.9
 BEFORE_SECONDS = 1.0
+newcomers = count(1)
 
 
 def page_for(client: Client, number: int) -> bytes:
-    """Three of four requests are of known people, one is of somebody new."""
-    user = f"u{number % WORLD.users_count}" if number % 4 else f"new-{number}"
+    """Three of four requests are of known people, one is of somebody whom nobody has asked for before."""
+    user = f"u{number % WORLD.users_count}" if number % 4 else f"new-{next(newcomers)}"
     return client.post("/recommend", {"user_id": user, "k": 10})
 
 
