@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ VECTORS, QUALITY, POSTS, POPULAR = "vectors.npy", "quality.npy", "posts.arrow", 
 PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
+CHUNK_BYTES = 1 << 20
+RESTS = 3  # times as long as it worked
 REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
 # What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
@@ -310,8 +313,14 @@ def _mapped(file: Path) -> NDArray[np.float32]:
 
 
 def _sha256(file: Path) -> str:
+    """Of a whole file, with a rest after every chunk: it is done beside requests, which must not queue up meanwhile."""
+    digest = hashlib.sha256()
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        while chunk := opened.read(CHUNK_BYTES):
+            began = time.thread_time()
+            digest.update(chunk)
+            time.sleep(RESTS * (time.thread_time() - began))
+    return digest.hexdigest()
 
 
 def _write_synced(file: Path, content: bytes) -> None:
