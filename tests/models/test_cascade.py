@@ -130,6 +130,16 @@ def test_ranking_orders_by_the_score_that_its_loss_trains():
     assert torch.allclose(predictions.ranks, scores + following, atol=1e-5)
 
 
+def test_the_interest_is_the_summary_token_of_the_whole_layer():
+    interest = trained_a_little(small_sizes()).interest.eval()
+    fused, mask = torch.randn(6, 5, 8), torch.rand(6, 5) < 0.7
+
+    items = torch.cat([interest.summary.expand(6, 1, -1), fused], dim=1)
+    whole = interest.layer(items, src_key_padding_mask=torch.cat([torch.zeros(6, 1, dtype=torch.bool), ~mask], dim=1))
+
+    assert torch.allclose(interest(fused, mask), interest.out(interest.norm(whole[:, 0])), atol=1e-5)
+
+
 def test_ranking_changes_no_order_before_any_training():
     network, batch = Cascade(small_sizes()), random_batch()
 
