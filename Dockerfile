@@ -22,7 +22,6 @@ WORKDIR /app
 USER 10001
 # The root file system may be read-only: everything is written to /data and /tmp.
 ENV PATH=/app/.venv/bin:$PATH \
-    OMP_WAIT_POLICY=PASSIVE \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp \

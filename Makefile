@@ -1,7 +1,5 @@
 # Each target sets up first what it needs; a second time that takes a moment. `make -C FOLDER TARGET` works from anywhere.
 BIN := .venv/bin
-# Threads that wait for each other must not spin: beside other work on the same cores that takes several times as long.
-export OMP_WAIT_POLICY ?= PASSIVE
 
 help:
 	@echo "make demo     set up and run everything: stores, demo catalogue, API with its pages, trainer"
