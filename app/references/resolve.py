@@ -7,22 +7,23 @@ from collections.abc import Container, Sequence
 from app.domain import PostAct, Reference, ReferenceKind
 from app.references.own import own_references
 from app.references.peers import peer_references
-from app.references.weights import FEW_OWN
+from app.references.weights import ENOUGH_OWN, FEW_OWN
 from app.storage.user_state import UserState
+
+HELPERS = ((ReferenceKind.SIMILAR_USER, ENOUGH_OWN), (ReferenceKind.SIMILAR_ATTRIBUTES, FEW_OWN))
 
 
 def resolve_references(state: UserState, session: Sequence[PostAct], *, known: Container[str]) -> tuple[Reference, ...]:
     """Own posts and those of the session, latest first; then those of peers, weightiest first, each post once.
 
-    `known` are the posts that have a vector, recommendable or not: one that was hidden still tells of a taste. Peers by
-    attributes are asked only when little is known of the user himself. A post in which he is not interested is none.
+    `known` are the posts that have a vector, recommendable or not: one that was hidden still tells of a taste. Peers
+    are asked only when too little is known of the user himself. A post in which he is not interested is none.
     """
     references = own_references(state.shown, session, known=known)
-    kinds = [ReferenceKind.SIMILAR_USER]
-    if len(references) < FEW_OWN:
-        kinds.append(ReferenceKind.SIMILAR_ATTRIBUTES)
-    for kind in kinds:
-        taken = {reference.post_id for reference in references}
-        references += peer_references(state.peers, kind, known=known, own=taken)
+    own = len(references)
+    for kind, enough in HELPERS:
+        if own < enough:
+            taken = {reference.post_id for reference in references}
+            references += peer_references(state.peers, kind, known=known, own=taken)
     unwanted = set(state.rejected)
     return tuple([one for one in references if one.post_id not in unwanted]) if unwanted else references

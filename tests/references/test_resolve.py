@@ -9,7 +9,7 @@ import pytest
 from app.domain import Act, BehaviourKind, PostAct, Reference, ReferenceKind, ShownPost
 from app.references.own import with_session
 from app.references.resolve import resolve_references
-from app.references.weights import FEW_OWN, HALF_LIFE_DAYS, OWN_AT_MOST, PEER_POSTS_AT_MOST
+from app.references.weights import ENOUGH_OWN, FEW_OWN, HALF_LIFE_DAYS, OWN_AT_MOST, PEER_POSTS_AT_MOST
 from app.storage.peers import Peer
 from app.storage.user_state import UserState
 from tests.storage.logbook import minute
@@ -118,12 +118,13 @@ def test_a_post_is_a_reference_once_and_ones_own_comes_first():
     assert [(one.post_id, one.kind) for one in references] == [("mine", OWN), ("lent", SIMILAR)]
 
 
-def test_accounts_with_similar_attributes_help_only_while_little_is_known_of_the_user():
-    peers = (peer("v", "lent", kind=ATTRIBUTES),)
-    acted_on = [shown(f"p{number}", number, LIKE) for number in range(FEW_OWN)]
+@pytest.mark.parametrize(("kind", "enough"), [(ATTRIBUTES, FEW_OWN), (SIMILAR, ENOUGH_OWN)])
+def test_peers_help_only_while_little_is_known_of_the_user(kind, enough):
+    peers = (peer("v", "lent", kind=kind),)
+    acted_on = [shown(f"p{number}", number, LIKE) for number in range(enough)]
 
-    assert ids(resolve(*acted_on[1:], peers=peers), ATTRIBUTES) == ["lent"]
-    assert ids(resolve(*acted_on, peers=peers), ATTRIBUTES) == []
+    assert ids(resolve(*acted_on[1:], peers=peers), kind) == ["lent"]
+    assert ids(resolve(*acted_on, peers=peers), kind) == []
 
 
 def test_peers_lend_a_bounded_number_of_posts():
