@@ -14,6 +14,12 @@ COPY requirements requirements
 RUN scripts/setup.sh packages
 COPY . .
 RUN scripts/setup.sh runtime && .venv/bin/python -m compileall -q app models migrations
+# What only makers of the packages need: tests (not numpy's, which numpy.testing imports), C++ headers, test programs, pip.
+RUN cd .venv/lib/python3*/site-packages && \
+    find . -type d \( -name tests -not -path './numpy/*' -o -path ./torch/test -o -path './*/include' \) -prune \
+        -exec rm -r {} + && \
+    find torch/bin -type f -not -name torch_shm_manager -delete && \
+    /app/.venv/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home tuwen && install --directory --owner=tuwen /data
