@@ -1,15 +1,18 @@
 #!/bin/sh
 # Build the image and run it as docker-compose.yml does, without a daemon: scripts/check_image.sh [OPTIONS OF buildah build]
 #
-# Needs buildah and podman. Where the base image cannot be pulled, a Debian root with Python 3.11 stands in for it, made by
-# debootstrap (as root). $PODMAN_RUN has further options of `podman run`, e.g. "--runtime runc --ulimit nofile=4096:4096".
+# Needs buildah and podman; for the four services also Docker Compose 2 or newer as a command of `docker` (no daemon) and, as
+# root, networks of podman that know names. What podman needs here beyond its defaults, such as another runtime or limits, is
+# said in a containers.conf that $CONTAINERS_CONF names. For images that cannot be pulled see scripts/stand_in.sh.
 # Says what was checked, what was not, and ends with 1 if anything is wrong.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BASE=$(sed -n 's/^FROM \([^ ]*\)$/\1/p' Dockerfile)
 IMAGE=localhost/tuwen-check
 NAME=tuwen-check-$$
-STAND_IN=tuwen.stands-in
+WORK=$(mktemp -d)
+TUWEN=http://127.0.0.1:8000
+MOST_MB=1500
 failed=0
 
 say() { echo "check_image: $*"; }
@@ -17,45 +20,41 @@ good() { say "good: $*"; }
 bad() { say "BAD: $*"; failed=1; }
 skipped() { say "not checked: $*"; }
 need() { command -v "$1" >/dev/null || { say "$1 is not on the PATH: nothing was checked"; exit 2; }; }
+# a command must end with 0
+done_well() {
+    what=$1
+    shift
+    if "$@" >"$WORK/said" 2>&1; then good "$what"; else tail -n 5 "$WORK/said" && bad "$what"; fi
+}
 # what it prints must be what was wanted
 same() { if [ "$2" = "$3" ]; then good "$1: $2"; else bad "$1: $2, wanted $3"; fi; }
 
 need buildah
 need podman
-trap 'podman rm --force --time 0 "$NAME" >/dev/null 2>&1; podman volume rm "$NAME" >/dev/null 2>&1' EXIT
+ended() {
+    podman rm --force --time 0 "$NAME" >/dev/null 2>&1
+    [ -e "$WORK/podman.sock" ] && compose down --volumes --timeout 10 >/dev/null 2>&1
+    podman volume rm "$NAME" >/dev/null 2>&1
+    # shellcheck disable=SC2086 # each may be missing
+    kill ${SERVICE:-} ${HEALTH:-} 2>/dev/null
+    rm -rf "$WORK"
+}
+trap ended EXIT
+trap 'exit 1' INT TERM
 
-stands_in() { podman image inspect --format '{{.Config.Labels}}' "docker.io/library/$BASE" 2>/dev/null | grep -q "$STAND_IN"; }
-if stands_in; then
-    say "a Debian root made before stands in for $BASE"
-elif buildah pull --quiet --policy missing "docker.io/library/$BASE" >/dev/null 2>&1; then
-    good "base image $BASE"
-else
-    need debootstrap
-    root=$(mktemp -d)
-    say "$BASE cannot be pulled; making a Debian root with Python in its place"
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$root" >"$root.log" 2>&1 ||
-        { tail -5 "$root.log"; say "debootstrap failed: nothing was checked"; exit 2; }
-    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
-    container=$(buildah from scratch)
-    buildah copy --quiet "$container" "$root" / >/dev/null
-    buildah config --label "$STAND_IN=debootstrap" "$container"
-    buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    buildah commit --quiet --rm "$container" "docker.io/library/$BASE" >/dev/null
-    rm -rf "$root" "$root.log"
-fi
-stands_in && skipped "the base image itself"
-
+scripts/stand_in.sh "library/$BASE" bookworm python3,python3-venv,ca-certificates || exit 2
 say "building; this takes some minutes"
 buildah build --format docker --isolation chroot --tag "$IMAGE" "$@" . || { bad "the image does not build"; exit 1; }
-good "the image builds; its size is $(buildah images --format '{{.Size}}' "$IMAGE"), the base's $(buildah images --format '{{.Size}}' "$BASE")"
+good "the image builds"
+size() { podman image inspect --format '{{.Size}}' "$1" | awk '{print int($1 / 1000000)}'; }
+[ "$(size "$IMAGE")" -lt $MOST_MB ] && good "$(size "$IMAGE") MB, of them the base $(size "$BASE")" || bad "$(size "$IMAGE") MB"
 same "user" "$(podman image inspect --format '{{.Config.User}}' "$IMAGE")" 10001
 same "command" "$(podman image inspect --format '{{.Config.Cmd}}' "$IMAGE")" "[tuwen serve]"
 [ -n "$(podman image inspect --format '{{.HealthCheck}}' "$IMAGE")" ] && good "it has a health check" || bad "no health check"
 
 # As the service `api`, with the embedded stores in the volume, since there is no second container here.
-# shellcheck disable=SC2086 # options are words
 if ! podman run --detach --name "$NAME" --read-only --read-only-tmpfs=false --tmpfs /tmp --cap-drop all \
-    --security-opt no-new-privileges --volume "$NAME:/data:U" --network none ${PODMAN_RUN:-} "$IMAGE" >/dev/null; then
+    --security-opt no-new-privileges --volume "$NAME:/data:U" --network none "$IMAGE" >/dev/null; then
     skipped "running it: podman cannot run containers here"
     exit $failed
 fi
@@ -74,11 +73,87 @@ inside tuwen status >/dev/null && good "tuwen status, inside" || bad "tuwen stat
 podman stop --time 30 "$NAME" >/dev/null
 same "exit code after SIGTERM" "$(podman inspect --format '{{.State.ExitCode}}' "$NAME")" 0
 
-if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then
-    docker compose --env-file .env.example config --quiet && good "docker compose reads docker-compose.yml" ||
-        bad "docker compose refuses docker-compose.yml"
-else
-    skipped "docker-compose.yml by docker compose itself: it is not here"
+podman rm "$NAME" >/dev/null
+
+# The four services of docker-compose.yml, on the socket that podman has for clients of a Docker daemon.
+if ! docker compose version >/dev/null 2>&1; then
+    skipped "docker-compose.yml: docker compose is not here"
+    exit $failed
 fi
-skipped "the four services together: that needs a daemon with networks of its own"
+awk '/=$/ {print $0 "secret" NR}' .env.example >"$WORK/env"
+# shellcheck disable=SC1091 # it is made here
+set -a && . "$WORK/env" && set +a
+# podman gives no names on an internal network, and only those of one network to a container on two.
+cat >"$WORK/podman.yml" <<'YAML'
+services: {api: {networks: !override [stores]}}
+networks: {stores: {internal: false}}
+YAML
+compose() {
+    docker compose --project-name "$NAME" --env-file "$WORK/env" --file docker-compose.yml --file "$WORK/podman.yml" "$@"
+}
+done_well "docker compose config" docker compose --env-file "$WORK/env" config --quiet
+skipped "the two networks: all four services are on one, which is not internal"
+for store in postgres:postgresql-17 valkey:valkey-server,valkey-tools; do
+    image=$(sed -n "s/^    image: \(.*${store%%:*}:[0-9]*\)$/\1/p" docker-compose.yml)
+    case $image in */*) ;; *) image=library/$image ;; esac
+    scripts/stand_in.sh "$image" trixie "${store#*:}" || exit 2
+done
+podman tag "$IMAGE" localhost/tuwen
+export DOCKER_HOST="unix://$WORK/podman.sock"
+podman system service --time 0 "$DOCKER_HOST" 2>/dev/null &
+SERVICE=$!
+# podman leaves health checks to systemd's timers; this works without them.
+while sleep 5; do
+    for one in $(podman ps --quiet --filter "label=com.docker.compose.project=$NAME"); do podman healthcheck run "$one"; done
+done >/dev/null 2>&1 &
+HEALTH=$!
+until [ -S "$WORK/podman.sock" ]; do sleep 1; done
+
+# Not with --wait: Compose takes podman's empty health of the service without a check for a wrong one.
+up() {
+    compose up --detach --no-build --pull never >"$WORK/up" 2>&1 || { tail -n 5 "$WORK/up"; return 1; }
+    for _ in $(seq 60); do
+        well=$(compose ps --format '{{.Service}} {{.State}} {{.Health}}' | grep -c -e ' healthy$' -e '^trainer running')
+        [ "$well" = 4 ] && return
+        sleep 5
+    done
+    compose ps --all
+    return 1
+}
+status() { curl --silent --output "$WORK/answer" --write-out '%{http_code}' "$@"; }
+client() { status "$TUWEN$1" -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "$2"; }
+if ! up; then bad "the four services do not come up"; exit 1; fi
+good "the four services are up: $(compose ps --format '{{.Service}} {{.Status}};' | tr '\n' ' ')"
+# Posts, events and an answer: the guide for app developers, as its reader follows it.
+awk '/^## In Python/ {exit} /^```$/ {inside = 0} inside; /^```sh$/ {inside = 1}' docs/api-guide.md >"$WORK/guide"
+export TUWEN KEY="$TUWEN_CLIENT_KEY" OPS_KEY="$TUWEN_OPS_KEY"
+done_well "the guide for app developers: posts, events, recommendations" timeout 300 bash -eu "$WORK/guide"
+same "a picture is taken" "$(status -T docs/pictures/demo.png "$TUWEN/posts/noodles-1/picture" \
+    -H "Authorization: Bearer $OPS_KEY" -H "Content-Type: image/png")" 200
+health() { curl --silent "$TUWEN/health" -H "Authorization: Bearer $TUWEN_ADMIN_KEY" |
+    grep -o '"status":"[a-z ]*"' | head -n 1; }
+same "health" "$(health)" '"status":"ready"'
+same "/recommend" "$(client /recommend '{"user_id": "new", "k": 2}')" 200
+done_well "tuwen reindex" compose exec -T api tuwen reindex
+# Enough of a log for a training cycle. Exit code 3 says that the gate refuses its network, which does not matter here.
+cat >"$WORK/log.py" <<'PYTHON'
+import datetime, json
+now = datetime.datetime.now(datetime.UTC)
+with open("/tmp/shown.jsonl", "w") as shown, open("/tmp/acts.jsonl", "w") as acts:
+    for i in range(400):
+        at = (now - datetime.timedelta(minutes=400 - i)).isoformat()
+        where = {"post_id": ("noodles-2", "beach-2")[i % 2], "scene": "home", "position": 0}
+        print(json.dumps({"exposure_id": f"e{i}", "user_id": f"u{i % 9}", "shown_at": at, **where}), file=shown)
+        if i % 2:
+            print(json.dumps({"behaviour_id": f"b{i}", "exposure_id": f"e{i}", "kind": "click", "at": at}), file=acts)
+PYTHON
+in_trainer() { compose exec -T trainer "$@" <"$WORK/log.py"; }
+done_well "tuwen import" in_trainer sh -c 'python - && tuwen import --exposures /tmp/shown.jsonl --behaviours /tmp/acts.jsonl'
+done_well "tuwen train" in_trainer sh -c 'tuwen train || [ $? = 3 ]'
+compose restart --timeout 30 >/dev/null 2>&1
+sleep 10
+if up; then good "they restart"; else bad "they do not restart"; fi
+same "the picture is still there" "$(status "$TUWEN/posts/noodles-1/picture" -H "Authorization: Bearer $KEY")" 200
+same "health after it" "$(health)" '"status":"ready"'
+same "/recommend after it" "$(client /recommend '{"user_id": "new", "k": 2}')" 200
 exit $failed
