@@ -1,4 +1,4 @@
-"""Redis/Valkey: only what can be rebuilt. Short time limits, no retries, and a breaker that skips a dead server."""
+"""Redis/Valkey: only what can be rebuilt. Short time limits, and a breaker that skips a dead server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from app.errors import BadSettings, Unavailable
@@ -19,7 +20,11 @@ CONNECTIONS_AT_MOST = 32  # whoever comes in a crowd waits a moment for one: the
 
 
 class Cache:
-    """A client with time limits; after a failure every use fails at once for a moment instead of waiting again."""
+    """A client with time limits; after a failure every use fails at once for a moment instead of waiting again.
+
+    A kept connection may have been cut while nobody used it, which only its use shows: then a new one is tried at once.
+    No time limit is tried twice.
+    """
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         if not url.startswith(("redis://", "rediss://", "unix://")):
@@ -30,8 +35,8 @@ class Cache:
             timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
+            retry=Retry(NoBackoff(), 1, supported_errors=(LostConnection,)),
+            retry_on_error=[RuntimeError],  # of uvloop, for a cut link
         )
         self._client: Redis = Redis.from_pool(pool)
         self._closed_until = 0.0  # monotonic seconds
@@ -49,7 +54,7 @@ class Cache:
         with span("redis"):
             try:
                 yield self._client
-            except (RedisError, OSError, TimeoutError, RuntimeError) as error:  # the last: of uvloop, for a cut link
+            except (RedisError, OSError, TimeoutError, RuntimeError) as error:
                 self._closed_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
                 raise Unavailable(
                     "Redis cannot be reached: check that it runs and TUWEN_REDIS_URL", store="cache"

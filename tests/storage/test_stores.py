@@ -1,11 +1,13 @@
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import make_url, text
 
 from app.errors import Unavailable
+from app.storage.cache import Cache
 from app.storage.postgres import async_engine, ping, transaction
-from tests.trust.proxy import link_to
+from tests.trust.proxy import CUT_WITHIN_SECONDS, link_to
 
 pytestmark = pytest.mark.anyio
 
@@ -46,3 +48,19 @@ async def test_a_statement_on_a_link_that_leads_nowhere_ends_and_the_next_one_is
 
         await ping(database)
         await database.dispose()
+
+
+async def test_a_kept_connection_to_valkey_that_was_cut_while_idle_costs_no_answer(addresses):
+    port = urlsplit(addresses.redis_url).port
+    with link_to(port) as link:
+        cache = Cache(addresses.redis_url.replace(f":{port}", f":{link.port}"), timeout_seconds=1)
+        async with cache.use() as client:
+            await client.ping()
+
+        link.become("cut")
+        await asyncio.sleep(2 * CUT_WITHIN_SECONDS)
+        link.become("whole")
+
+        async with cache.use() as client:
+            assert await client.ping()
+        await cache.close()
