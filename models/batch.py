@@ -6,7 +6,7 @@ Axis words: posts (distinct posts of the batch), cells (picture grid), words (ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -46,6 +46,10 @@ class History:
     seconds_since_shown: Tensor  # (batch, history) float32
     is_reference: Tensor  # (batch, history) bool: acted on, and the only copy of that showing
 
+    def at(self, rows: Tensor) -> History:
+        """Those of the samples at `rows` (some,)."""
+        return History(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -61,3 +65,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.exposed)
+
+    def targets(self) -> Tensor:
+        """Rows (targets,) of the samples that show what to recommend: acted on, by an account with references.
+
+        A post shown again is no target: serving never offers it again.
+        """
+        again = ((self.history.post == self.exposed[:, None]) & self.history.mask).any(dim=1)
+        acted = self.labels.any(dim=1) & self.history.is_reference.any(dim=1) & ~again
+        return acted.nonzero().squeeze(1)

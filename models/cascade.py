@@ -23,9 +23,9 @@ class Predictions:
     """What one pass over a batch gives."""
 
     logits: Tensor  # (batch, kinds)
-    scores: Tensor  # (batch, posts): serving score of every post of the batch for every sample
-    ranks: Tensor  # (batch, posts): the same with what ranking adds to it
-    has_reference: Tensor  # (batch,) bool: samples whose scores mean something
+    targets: Tensor  # (targets,): the samples that have scores, see `Batch.targets`
+    scores: Tensor  # (targets, posts): serving score of every post of the batch
+    ranks: Tensor  # (targets, posts): the same with what ranking adds to it
 
 
 class Cascade(nn.Module):
@@ -42,15 +42,19 @@ class Cascade(nn.Module):
         self.matching = Matching()
 
     def forward(self, batch: Batch) -> Predictions:
-        """Logits (batch, kinds), serving scores and ranks (batch, posts)."""
+        """Logits (batch, kinds); serving scores and ranks (targets, posts) of the samples whose loss asks for them."""
         vectors, quality = self.feature_extraction(batch.posts)
         semantic = F.embedding(batch.history.post, vectors)  # its backward is many times faster than that of an index
         fused = self.fuse(semantic, batch.history)
         exposed, worth = vectors[batch.exposed][:, None], quality[batch.exposed][:, None]
         logits = self.predict(exposed, worth, fused, batch.history.mask, batch.position[:, None])
-        scores, has_reference = self.match(vectors, quality, semantic, batch.history)
-        ranks = scores + self.interest(fused, batch.history.mask) @ vectors.T
-        return Predictions(logits[:, 0], scores, ranks, has_reference)
+        targets = batch.targets()
+        history = batch.history.at(targets)
+        scores, _ = self.match(vectors, quality, semantic.index_select(0, targets), history)
+        if not len(targets):
+            return Predictions(logits[:, 0], targets, scores, scores)
+        following = self.interest(fused.index_select(0, targets), history.mask) @ vectors.T
+        return Predictions(logits[:, 0], targets, scores, scores + following)
 
     def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
         """Semantic vectors (posts, semantic_width) of unit length and qualities (posts,)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.batch import PostTokens
 from models.sizes import Modality, NetworkSizes
+from models.summary import first_output
 
 SHORT_TITLE = 10  # tokens
 
@@ -33,10 +34,8 @@ class FeatureExtraction(nn.Module):
         self.summary = nn.Parameter(torch.randn(sizes.width) * 0.02)
         self.cell_place = nn.Parameter(torch.randn(sizes.picture_cells, sizes.width) * 0.02)
         self.word_place = nn.Parameter(torch.randn(sizes.title_words, sizes.width) * 0.02)
-        layer = nn.TransformerEncoderLayer(
-            sizes.width, sizes.heads, 2 * sizes.width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.transformer = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
+        self.lower_layers = nn.ModuleList(_layer(sizes) for _ in range(sizes.layers - 1))
+        self.last_layer = _layer(sizes)
         self.norm = nn.LayerNorm(sizes.width)
         self.semantic = nn.Linear(sizes.width, sizes.semantic_width)
         self.quality = nn.Linear(sizes.width, 1)
@@ -71,7 +70,9 @@ class FeatureExtraction(nn.Module):
             [has_picture.new_ones(len(posts), 1), has_picture[:, None].expand(cells.shape[:2]), title_mask], 1
         )
 
-        joint = self.norm(self.transformer(tokens, src_key_padding_mask=~seen)[:, 0])
+        for layer in self.lower_layers:
+            tokens = layer(tokens, src_key_padding_mask=~seen)
+        joint = self.norm(first_output(self.last_layer, tokens, ~seen))
         return F.normalize(start + self.semantic(joint), dim=-1), self.quality(joint).squeeze(-1)
 
     def _seen(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
@@ -96,6 +97,12 @@ class FeatureExtraction(nn.Module):
             _set_to_whitening(self.picture_start, posts.picture[posts.has_picture].float().mean(dim=1))
         if bool(posts.title_mask.any()):
             _set_to_whitening(self.title_start, mean_word(posts.title.float(), posts.title_mask))
+
+
+def _layer(sizes: NetworkSizes) -> nn.TransformerEncoderLayer:
+    return nn.TransformerEncoderLayer(
+        sizes.width, sizes.heads, 2 * sizes.width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
 
 
 def mean_word(title: Tensor, title_mask: Tensor) -> Tensor:

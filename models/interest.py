@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from models.sizes import NetworkSizes
+from models.summary import first_output
 
 
 class Interest(nn.Module):
@@ -30,15 +30,8 @@ class Interest(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, fused: Tensor, mask: Tensor) -> Tensor:
-        """(batch, history, semantic_width), (batch, history) bool -> interest (batch, semantic_width), any length.
-
-        Of the layer only the summary token's output is computed: nothing looks at the others.
-        """
-        layer, summary = self.layer, self.summary.expand(len(fused), 1, -1)
-        items = layer.norm1(torch.cat([summary, fused], dim=1))
+        """(batch, history, semantic_width), (batch, history) bool -> interest (batch, semantic_width), any length."""
+        items = torch.cat([self.summary.expand(len(fused), 1, -1), fused], dim=1)
         unseen = torch.cat([mask.new_zeros(len(mask), 1), ~mask], dim=1)
-        attended, _ = layer.self_attn(items[:, :1], items, items, key_padding_mask=unseen, need_weights=False)
-        pooled = summary + layer.dropout1(attended)
-        further = layer.linear2(layer.dropout(F.gelu(layer.linear1(layer.norm2(pooled)))))
-        interest: Tensor = self.out(self.norm(pooled + layer.dropout2(further)))[:, 0]
+        interest: Tensor = self.out(self.norm(first_output(self.layer, items, unseen)))
         return interest

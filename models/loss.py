@@ -30,20 +30,17 @@ def behaviour_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def next_post_loss(scores: Tensor, has_reference: Tensor, batch: Batch) -> Tensor:
-    """Softmax cross-entropy of scores (batch, posts): the post acted on against the other posts of the batch -> scalar.
+def next_post_loss(scores: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+    """Softmax cross-entropy of scores (targets, posts): the post acted on against the others of the batch -> scalar.
 
     The negatives were drawn by their popularity; subtracting the log of a post's chance to be in the batch makes the
     sum stand for the whole catalogue (Bengio & Senécal 2008, importance-corrected sampled softmax). Posts known to be
-    the account's own are no negatives, and a post shown again is no target: serving never offers them again.
+    the account's own are no negatives.
     """
-    again = ((batch.history.post == batch.exposed[:, None]) & batch.history.mask).any(dim=1)
-    acted = (batch.labels.sum(dim=1) > 0) & has_reference & ~again
-    if not bool(acted.any()):
+    if not len(targets):
         return scores.sum() * 0.0
-    target = batch.exposed[acted][:, None]
-    scores = scores[acted]
-    corrected = (scores - batch.log_presence).masked_fill(batch.known[acted], -torch.inf)
+    target = batch.exposed[targets][:, None]
+    corrected = (scores - batch.log_presence).masked_fill(batch.known[targets], -torch.inf)
     positive = scores.gather(1, target)
     corrected = corrected.scatter(1, target, positive)
     return (torch.logsumexp(corrected, dim=1) - positive[:, 0]).mean()
@@ -53,6 +50,6 @@ def losses(predictions: Predictions, batch: Batch) -> Losses:
     """The losses of a batch."""
     return Losses(
         behaviour=behaviour_loss(predictions.logits, batch.labels),
-        serving=next_post_loss(predictions.scores, predictions.has_reference, batch),
-        ranking=next_post_loss(predictions.ranks, predictions.has_reference, batch),
+        serving=next_post_loss(predictions.scores, predictions.targets, batch),
+        ranking=next_post_loss(predictions.ranks, predictions.targets, batch),
     )

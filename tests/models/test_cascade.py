@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.artefact import load_network, same_weights, save_network
+from models.batch import Batch
 from models.cascade import Cascade
 from models.loss import behaviour_loss, losses
 from models.sizes import Fusion, Modality, Prediction
@@ -21,6 +22,15 @@ def touched(network: Cascade) -> set[str]:
     """Names of the parts that a gradient has reached."""
     reached = {name for name, one in network.named_parameters() if one.grad is not None and one.grad.abs().sum() > 0}
     return {name.split(".")[0] for name in reached}
+
+
+def one_target(*, posts: int) -> Batch:
+    """One sample that shows what to recommend: the last post, after others that were acted on."""
+    batch = random_batch(batch=1, posts=posts)
+    history = replace(
+        random_history(1, 5, posts - 1), happened=torch.ones(1, 5, 5), is_reference=torch.ones(1, 5, dtype=torch.bool)
+    )
+    return replace(batch, labels=torch.ones(1, 5), exposed=torch.tensor([posts - 1]), history=history)
 
 
 @pytest.mark.parametrize("fusion", [Fusion.NEURAL])
@@ -82,12 +92,26 @@ def test_the_serving_score_is_the_log_sum_of_weighted_references():
 
 
 def test_posts_known_to_the_account_are_no_negatives():
-    network, batch = trained_a_little(small_sizes()), random_batch(batch=1, posts=5)
-    batch = replace(batch, labels=torch.ones(1, 5))
-    history = replace(batch.history, is_reference=torch.ones(1, 5, dtype=torch.bool))
-    everything_known = replace(batch, history=history, known=torch.ones(1, 5, dtype=torch.bool))
+    network, batch = trained_a_little(small_sizes()), one_target(posts=5)
+    everything_known = replace(batch, known=torch.ones(1, 5, dtype=torch.bool))
 
     assert losses(network(everything_known), everything_known).serving.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_scores_are_those_of_the_samples_that_show_what_to_recommend():
+    network, batch = trained_a_little(small_sizes()), random_batch(batch=4)
+    history = replace(batch.history, post=torch.zeros(4, 5, dtype=torch.int64))
+    history.is_reference[:] = torch.tensor([True, True, True, False])[:, None]
+    labels = torch.tensor([1.0, 0.0, 1.0, 1.0])[:, None].expand(4, 5)  # the second was not acted on
+    exposed = torch.tensor([1, 1, 0, 1])  # the third had been shown before, the fourth has no references
+    batch = replace(batch, history=history, labels=labels, exposed=exposed)
+
+    predictions = network(batch)
+
+    vectors, quality = network.encode(batch.posts)
+    everybody, _ = network.match(vectors, quality, vectors[history.post], history)
+    assert predictions.targets.tolist() == [0]
+    assert torch.allclose(predictions.scores, everybody[:1], atol=1e-5)
 
 
 def test_rare_negatives_count_for_the_posts_they_stand_for():
@@ -119,7 +143,7 @@ def test_ranking_many_candidates_equals_predicting_them_one_by_one():
 
 
 def test_ranking_orders_by_the_score_that_its_loss_trains():
-    network, batch = trained_a_little(small_sizes()).eval(), random_batch(batch=1, posts=9)
+    network, batch = trained_a_little(small_sizes()).eval(), one_target(posts=9)
     vectors, quality = network.encode(batch.posts)
 
     predictions = network(batch)
@@ -128,16 +152,6 @@ def test_ranking_orders_by_the_score_that_its_loss_trains():
     scores, _ = network.match(vectors, quality, semantic, batch.history)
     following = network.follow(vectors, network.fuse(semantic, batch.history), batch.history.mask)
     assert torch.allclose(predictions.ranks, scores + following, atol=1e-5)
-
-
-def test_the_interest_is_the_summary_token_of_the_whole_layer():
-    interest = trained_a_little(small_sizes()).interest.eval()
-    fused, mask = torch.randn(6, 5, 8), torch.rand(6, 5) < 0.7
-
-    items = torch.cat([interest.summary.expand(6, 1, -1), fused], dim=1)
-    whole = interest.layer(items, src_key_padding_mask=torch.cat([torch.zeros(6, 1, dtype=torch.bool), ~mask], dim=1))
-
-    assert torch.allclose(interest(fused, mask), interest.out(interest.norm(whole[:, 0])), atol=1e-5)
 
 
 def test_ranking_changes_no_order_before_any_training():
