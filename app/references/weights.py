@@ -13,8 +13,7 @@ from app.domain import Act, BehaviourKind, PostAct, ReferenceKind
 
 OWN_AT_MOST = 30  # as many as training looks at
 PEER_POSTS_AT_MOST = 20  # of each kind of peers
-ENOUGH_OWN = 15  # below this, similar users help out; beside more their posts blur a taste that is known (quality.md)
-FEW_OWN = 5  # below this, accounts with similar attributes help out, too
+ENOUGH_OWN = 5  # below this, peers help out; beside more, their posts blur a taste that is known (docs/quality.md)
 HALF_LIFE_DAYS = 60.0  # before the account's own latest act, so that a pause does not make a taste old
 SHARES = {
     ReferenceKind.SESSION: 1.0,

@@ -9,7 +9,7 @@ import pytest
 from app.domain import Act, BehaviourKind, PostAct, Reference, ReferenceKind, ShownPost
 from app.references.own import with_session
 from app.references.resolve import resolve_references
-from app.references.weights import ENOUGH_OWN, FEW_OWN, HALF_LIFE_DAYS, OWN_AT_MOST, PEER_POSTS_AT_MOST
+from app.references.weights import ENOUGH_OWN, HALF_LIFE_DAYS, OWN_AT_MOST, PEER_POSTS_AT_MOST
 from app.storage.peers import Peer
 from app.storage.user_state import UserState
 from tests.storage.logbook import minute
@@ -118,10 +118,10 @@ def test_a_post_is_a_reference_once_and_ones_own_comes_first():
     assert [(one.post_id, one.kind) for one in references] == [("mine", OWN), ("lent", SIMILAR)]
 
 
-@pytest.mark.parametrize(("kind", "enough"), [(ATTRIBUTES, FEW_OWN), (SIMILAR, ENOUGH_OWN)])
-def test_peers_help_only_while_little_is_known_of_the_user(kind, enough):
+@pytest.mark.parametrize("kind", [ATTRIBUTES, SIMILAR])
+def test_peers_help_only_while_little_is_known_of_the_user(kind):
     peers = (peer("v", "lent", kind=kind),)
-    acted_on = [shown(f"p{number}", number, LIKE) for number in range(enough)]
+    acted_on = [shown(f"p{number}", number, LIKE) for number in range(ENOUGH_OWN)]
 
     assert ids(resolve(*acted_on[1:], peers=peers), kind) == ["lent"]
     assert ids(resolve(*acted_on, peers=peers), kind) == []
