@@ -32,7 +32,7 @@ class TrainingPlan:
     """Every choice of a training cycle that is not a size of the network."""
 
     seed: int = 0
-    epochs: int = 3  # passes over the new samples
+    epochs: int = 5  # passes over the new samples
     batch_samples: int = 640  # at least so many in a batch
     chunk_size: int = 16  # consecutive samples of one account, which share most of their history
     learning_rate: float = 2e-3
