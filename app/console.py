@@ -33,8 +33,8 @@ class Bar:
             self._progress.update(self._task, completed=done, total=total, words=words, description=name)
         elif time.monotonic() - self._told_at > PLAIN_EVERY_SECONDS:
             self._told_at = time.monotonic()
-            share = f" {100 * done / total:.0f} %" if total else ""
-            print(f"{name}:{share} {words}".rstrip(), flush=True)
+            share = f"{100 * done / total:.0f} %" if total else ""
+            print(": ".join([name, *filter(None, [f"{share} {words}".strip()])]), flush=True)
 
 
 @contextmanager
