@@ -11,14 +11,12 @@ from torch import Tensor, nn
 from models.batch import BEHAVIOURS, POSITIONS
 from models.sizes import NetworkSizes, Prediction
 
-FORGOTTEN_PLACES = 0.3  # share of training samples whose place on the page is not told
-
 
 class BehaviourPrediction(nn.Module):
     """The patent's three ways of meeting the history, then a network with one output per behaviour.
 
-    A showing's place on the page adds a learnt offset in training; the place is forgotten at random there, so that
-    asked without a place, as ranking does, it predicts for an average one and is free of position bias.
+    A showing's place on the page adds a learnt offset, so that what the place did is not learnt of the post. Asked
+    without a place, as ranking does, it predicts for all the places together that it has learnt from.
     """
 
     def __init__(self, sizes: NetworkSizes) -> None:
@@ -36,6 +34,8 @@ class BehaviourPrediction(nn.Module):
         )
         self.position = nn.Embedding(POSITIONS + 1, BEHAVIOURS, padding_idx=0)
         nn.init.zeros_(self.position.weight)
+        self.showings: Tensor
+        self.register_buffer("showings", torch.zeros(POSITIONS + 1))  # learnt from, at each place
 
     def forward(
         self, exposed: Tensor, quality: Tensor, fused: Tensor, mask: Tensor, position: Tensor | None = None
@@ -48,11 +48,17 @@ class BehaviourPrediction(nn.Module):
         met: Tensor = self.meet(exposed, fused, mask)
         logits: Tensor = self.predict(torch.cat([exposed, quality[..., None], met], dim=-1))
         if position is None:
-            return logits
+            return logits + self._any_place()
         if self.training:
-            position = position * (torch.rand(position.shape, device=position.device) >= FORGOTTEN_PLACES)
+            self.showings += torch.bincount(position.flatten(), minlength=POSITIONS + 1)
         offset: Tensor = self.position(position)
         return logits + offset
+
+    def _any_place(self) -> Tensor:
+        """The offset whose odds are the mean of all showings' odds, (kinds,)."""
+        share = self.showings / self.showings.sum().clamp(min=1)
+        odds = share @ self.position.weight.exp()
+        return torch.where(odds > 0, odds, 1).log()
 
 
 class AttentionMeeting(nn.Module):

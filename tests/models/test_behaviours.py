@@ -119,10 +119,27 @@ def test_an_account_without_history_gets_finite_predictions(prediction, items):
     assert logits.isfinite().all()
 
 
-def test_the_place_on_the_page_changes_the_prediction_only_when_it_is_told():
+def test_without_a_place_the_odds_are_the_mean_of_the_places_that_were_learnt_from():
+    exposed, fused, mask = torch.randn(1, 4, 8), torch.randn(1, 6, 8), torch.ones(1, 6, dtype=torch.bool)
+    network = BehaviourPrediction(small_sizes())
+    torch.nn.init.normal_(network.position.weight)
+    network(exposed, torch.zeros(1, 4), fused, mask, torch.tensor([[1, 1, 1, 2]]))
+    network.eval()
+
+    none, first, second = (
+        network(exposed, torch.zeros(1, 4), fused, mask, place).exp()
+        for place in (None, torch.full((1, 4), 1), torch.full((1, 4), 2))
+    )
+
+    assert torch.allclose(none, 0.75 * first + 0.25 * second, rtol=1e-4)
+
+
+def test_a_place_changes_nothing_before_any_training():
     exposed, fused, mask = torch.randn(1, 2, 8), torch.randn(1, 6, 8), torch.ones(1, 6, dtype=torch.bool)
+    network = BehaviourPrediction(small_sizes()).eval()
 
-    not_told = predict(Prediction.ATTENTION, exposed, fused, mask)
-    first = predict(Prediction.ATTENTION, exposed, fused, mask, torch.ones(1, 2, dtype=torch.int64))
+    not_told, first = (
+        network(exposed, torch.zeros(1, 2), fused, mask, place) for place in (None, torch.ones(1, 2).long())
+    )
 
-    assert (first - not_told).abs().max() > 1e-3
+    assert torch.allclose(not_told, first)
