@@ -57,10 +57,14 @@ class Link:
         self._begin(writer)
         with contextlib.suppress(OSError):
             onward_reader, onward_writer = await asyncio.open_connection(HOST, self.to_port)
-            there = asyncio.create_task(self._pass_on(reader, onward_writer, of=writer))
-            await self._pass_on(onward_reader, writer, of=writer)
-            there.cancel()
-            onward_writer.close()
+            ways = {
+                asyncio.create_task(self._pass_on(reader, onward_writer, of=writer)),
+                asyncio.create_task(self._pass_on(onward_reader, writer, of=writer)),
+            }
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            onward_writer.close()  # a link that is cut is cut for the store too, which would keep a place for it
         writer.close()
         self._open.discard(writer)
         self._dead.discard(writer)
