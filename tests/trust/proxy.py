@@ -26,6 +26,7 @@ class Link:
 
     to_port: int
     port: int = 0
+    cuts: int = 0  # connections that were reset
     _state: State = "whole"
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _dead: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -45,7 +46,7 @@ class Link:
         if self._state == "half-open":
             self._dead.add(writer)
         elif self._state == "cut":
-            self._loop.call_later(random.uniform(0, CUT_WITHIN_SECONDS), _reset, writer)
+            self._loop.call_later(random.uniform(0, CUT_WITHIN_SECONDS), self._reset, writer)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._serve(reader, writer))
@@ -80,6 +81,13 @@ class Link:
         while of in self._dead and not of.is_closing():
             await asyncio.sleep(0.1)
 
+    def _reset(self, writer: asyncio.StreamWriter) -> None:
+        self.cuts += 1
+        inside = writer.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
+        writer.transport.abort()
+
     def run(self, ready: threading.Event) -> None:
         """Pass on until `stop`."""
         asyncio.set_event_loop(self._loop)
@@ -96,13 +104,6 @@ class Link:
     def stop(self) -> None:
         """Let the thread end."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    inside = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
-    writer.transport.abort()
 
 
 @contextlib.contextmanager

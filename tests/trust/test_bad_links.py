@@ -79,8 +79,10 @@ async def test_recommendations_go_on_over_a_bad_link(linked: Linked, row: Row, a
     client.close()
 
     row.done = f"{store} {WORDS[state]}, {seconds} s at {per_second} requests/s"
-    judge(row, answers, recovery, is_full=at_full(False, True))
-    if state != "cut":  # what is cut is found out at once
+    judge(row, answers, recovery, is_full=at_full(False, True), is_felt=state != "cut")
+    if state == "cut":  # which is found out at once
+        assert link.cuts
+    else:
         row.at_most(at_full(5, BREAKER_SECONDS), "quick again after", until_quick(answers, moments[0]), "s")
     slipped = sum(not one.is_good or bool(one.json()["degraded"]) for one in after.all)
     row.at_most(0, "not whole after it was", slipped, "")

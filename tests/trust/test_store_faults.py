@@ -60,15 +60,16 @@ async def until_whole(client: Client) -> float:
         await asyncio.sleep(0.1)
 
 
-def judge(row: Row, answers: Answers, recovery: float, *, is_full: bool) -> None:
-    """The same for every fault. On a busy machine of a CI latency says nothing: it is judged at full counts."""
+def judge(row: Row, answers: Answers, recovery: float, *, is_full: bool, is_felt: bool = True) -> None:
+    """The same for every fault. On a busy machine of a CI latency says nothing: it is judged at full counts. What a
+    second try makes good need not be felt in any answer."""
     good = answers.of(200)
     degraded = sum(bool(one.json()["degraded"]) for one in good)
     row.at_least(GOOD_PERCENT, "good", answers.good_percent, "%")
     row.at_most(DEADLINE_MS if is_full else 5_000, "p99", percentile_ms(answers.all, 0.99), "ms")
     row.saw("degraded", 100 * degraded / max(1, len(good)), "%")
     row.at_most(10, "whole again after", recovery, "s")
-    assert degraded
+    assert degraded or not is_felt
     assert all(one.json()["items"] for one in good)
 
 
