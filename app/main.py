@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -37,7 +38,7 @@ from app.api import (
 )
 from app.api.guarded import LANES, GuardedRoute, lanes_by_path
 from app.api.keys import KEYS, OPEN, KeyRing, require_roles
-from app.api.limits import BodyLimit, RequestEnvelope
+from app.api.limits import BodyLimit, RequestEnvelope, Turnstile
 from app.api.log_lines import write_log_lines
 from app.api.openapi import write_openapi
 from app.api.problems import on_http_exception, on_invalid_request, on_tuwen_error
@@ -98,8 +99,7 @@ def create_app(stores: Stores) -> FastAPI:
     state = api_state(stores, candidates, metrics)
     setattr(app.state, STATE, state)
     setattr(app.state, KEYS, KeyRing(stores))
-    places = lanes(metrics, workers=stores.settings.workers)
-    setattr(app.state, LANES, places)
+    setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
     parts = page_parts(stores, candidates, metrics=metrics, start_reindex=state.children.start)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
@@ -112,8 +112,7 @@ def create_app(stores: Stores) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     limits = stores.settings
     app.add_middleware(BodyLimit, max_bytes=limits.request_max_bytes, seconds=limits.body_seconds)
-    by_path = lanes_by_path(app.router.routes, places)
-    app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping, lanes=by_path)
+    app.add_middleware(RequestEnvelope, metrics=metrics, stopping=state.stopping)
     return app
 
 
@@ -164,9 +163,12 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
     async with open_stores(settings) as stores:
         app = create_app(stores)
         state: ApiState = getattr(app.state, STATE)
+        turnstile = Turnstile(
+            lanes_by_path(app.router.routes, getattr(app.state, LANES)), state.metrics, state.stopping
+        )
         config = uvicorn.Config(
             app,
-            http=WireProtocol.waiting(settings.head_seconds),
+            http=WireProtocol.behind(turnstile, head_seconds=settings.head_seconds),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -175,6 +177,7 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         server = Server(config, state.stopping, drain_seconds=settings.drain_seconds)
+        gc.freeze()  # a collection need not look through what is there from the start, which takes a tenth of a second
         if is_worker:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), server.handle_exit, signal.SIGTERM, None)
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -61,6 +60,8 @@ class GuardedRoute(APIRoute):
                     request = JsonRequest(request.scope, request.receive)
                     require_json(request)
                     await request.body()  # before the turn comes: a slow sender must not keep others waiting
+                if lane is not None:
+                    await lane.enter()
                 return await _in_time(_in_turn(request, lane, answer))
             except LaneFull:
                 return busy()
@@ -81,10 +82,13 @@ def _audited(answer: Handler) -> Handler:
 
 
 async def _in_turn(request: Request, lane: Lane | None, answer: Handler) -> Response:
-    async with lane.place() if lane is not None else nullcontext():
+    try:
         if isinstance(request, JsonRequest):
             await request.json()  # here, because FastAPI would swallow what is wrong with it
         return await answer(request)
+    finally:
+        if lane is not None:
+            lane.leave()
 
 
 async def _in_time(answering: Coroutine[Any, Any, Response]) -> Response:
@@ -111,17 +115,12 @@ def _lane(request: Request, name: str) -> Lane:
     return lanes[name]
 
 
-def lanes_by_path(
-    routes: Iterable[BaseRoute], lanes: Mapping[str, Lane]
-) -> dict[tuple[str, str], tuple[APIRoute, Lane]]:
-    """Method and path -> route and lane, of those whose path is always the same."""
+def lanes_by_path(routes: Iterable[BaseRoute], lanes: Mapping[str, Lane]) -> dict[tuple[str, str], Lane]:
+    """Method and path -> lane, of the routes whose path is always the same."""
     guarded = [route for route in routes if isinstance(route, GuardedRoute) and "{" not in route.path]
     named = [(route, (route.openapi_extra or {}).get(LANE_EXTRA)) for route in guarded]
     return {
-        (method, route.path): (route, lanes[name])
-        for route, name in named
-        if name is not None
-        for method in route.methods or ()
+        (method, route.path): lanes[name] for route, name in named if name is not None for method in route.methods or ()
     }
 
 

@@ -7,21 +7,21 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from math import inf
 
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import busy, current_request_id, route_path, unexpected
+from app.api.problems import BUSY, busy, current_request_id, route_path, unexpected
 from app.metrics import Metrics
 from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+HANG_UP = (b"connection", b"close")
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
 CROWDED_PLACES = 3  # the same in a lasting overload, where a long queue makes every answer slow and no more of them
@@ -36,12 +36,10 @@ class RequestEnvelope:
         app: ASGIApp,
         metrics: Metrics,
         stopping: asyncio.Event | None = None,
-        lanes: Mapping[tuple[str, str], tuple[APIRoute, Lane]] | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._stopping = stopping or asyncio.Event()
-        self._lanes = lanes or {}  # by method and path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -49,7 +47,7 @@ class RequestEnvelope:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = _request_id(scope["headers"])
         current_request_id.set(request_id)
         status = 0
 
@@ -58,7 +56,7 @@ class RequestEnvelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if self._stopping.is_set():  # the next request of this connection would come too late
-                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                    message["headers"] = [*message.get("headers", ()), HANG_UP]
                 given = message.get("headers", ())
                 own = [] if any(name.lower() == b"x-content-type-options" for name, _ in given) else [NO_SNIFFING]
                 message["headers"] = [*given, *own, (b"x-request-id", request_id.encode())]
@@ -66,7 +64,7 @@ class RequestEnvelope:
 
         with request_span(scope["method"], _trace_headers(scope)) as traced:
             try:
-                await self._answer(scope, receive, send_with_id)
+                await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
                 status = 499
             except Exception as error:
@@ -82,16 +80,6 @@ class RequestEnvelope:
                     traced.set_attributes(
                         {"http.route": route, "http.response.status_code": status, "tuwen.request_id": request_id}
                     )
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What cannot have its turn is refused here: in an overload a refusal must cost next to nothing."""
-        route, lane = self._lanes.get((scope["method"], scope["path"]), (None, None))
-        if lane is not None and lane.is_full:
-            scope["route"] = route
-            lane.refuse()
-            await busy()(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -147,26 +135,43 @@ class Lane:
         self._places = asyncio.Semaphore(places)
         self._queue_places, self._crowded_places = QUEUE_PLACES * places, CROWDED_PLACES * places
         self._waiting = 0
+        self._coming = 0  # let in, and not begun yet
         self._refused_at: deque[float] = deque([-inf] * CROWD, maxlen=CROWD)  # monotonic seconds, the latest
         self._in_flight = metrics.in_flight.labels(name)
         self._shed = metrics.shed.labels(name)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place until the block ends. Raises LaneFull."""
-        await self._enter()
-        self._in_flight.inc()
+    async def enter(self) -> None:
+        """Wait for a place, to be given back by `leave`. Raises LaneFull."""
+        self.refuse_when_full()
+        self._waiting += 1
         try:
-            yield
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            self.refuse()
+            raise LaneFull from None
         finally:
-            self._in_flight.dec()
-            self._places.release()
+            self._waiting -= 1
+        self._in_flight.inc()
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._in_flight.dec()
+        self._places.release()
+
+    def expect(self) -> None:
+        """Count a request that was just let in until its task has begun, and so has entered or was refused."""
+        self._coming += 1
+        asyncio.get_running_loop().call_soon(self._has_begun)
+
+    def _has_begun(self) -> None:
+        self._coming -= 1
 
     @property
     def is_full(self) -> bool:
         """Whether the next request would be refused."""
         is_crowded = time.monotonic() - self._refused_at[0] < 1
-        return self._waiting >= (self._crowded_places if is_crowded else self._queue_places)
+        return self._waiting + self._coming >= (self._crowded_places if is_crowded else self._queue_places)
 
     def refuse(self) -> None:
         """Note that a request was refused."""
@@ -179,17 +184,34 @@ class Lane:
             self.refuse()
             raise LaneFull
 
-    async def _enter(self) -> None:
-        self.refuse_when_full()
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._places.acquire()
-        except TimeoutError:
-            self.refuse()
-            raise LaneFull from None
-        finally:
-            self._waiting -= 1
+
+class Turnstile:
+    """Turns requests away before anything is done for them: in an overload a refusal must cost next to nothing."""
+
+    def __init__(self, lanes: Mapping[tuple[str, str], Lane], metrics: Metrics, stopping: asyncio.Event) -> None:
+        self._lanes = {
+            (method.encode(), path.encode()): (lane, metrics.requests.labels(method, path, str(BUSY.status)))
+            for (method, path), lane in lanes.items()
+        }
+        self._stopping = stopping
+
+    def turned_away(self, method: bytes, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:
+        """The answer to a request that would not get its turn; None lets it in."""
+        if (method, url) not in self._lanes:
+            return None
+        lane, count = self._lanes[method, url]
+        if not lane.is_full:
+            lane.expect()
+            return None
+        lane.refuse()
+        count.inc()
+        request_id = _request_id(headers)
+        response = busy(request_id)
+        response.headers["x-request-id"] = request_id
+        response.raw_headers.append(NO_SNIFFING)
+        if self._stopping.is_set():
+            response.raw_headers.append(HANG_UP)
+        return response
 
 
 async def _before(deadline: float, receive: Receive) -> Message:
@@ -207,7 +229,7 @@ def _trace_headers(scope: Scope) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in wanted}
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own id where it can be used, else a new one."""
-    given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    given: bytes = next((value for name, value in headers if name == b"x-request-id"), b"")
     return given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

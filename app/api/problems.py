@@ -95,22 +95,29 @@ _WORDS = {
 }
 
 
-def problem(kind: ProblemKind, detail: str, *, headers: Mapping[str, str] | None = None, **members: object) -> Response:
+def problem(
+    kind: ProblemKind,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+    **members: object,
+) -> Response:
     """The response to a request that fails."""
     content = {
         "type": TYPE_PREFIX + kind.slug,
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
-        "request_id": current_request_id.get(),
+        "request_id": request_id or current_request_id.get(),
         **members,
     }
     return Response(orjson.dumps(content), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
-def busy() -> Response:
+def busy(request_id: str | None = None) -> Response:
     """The answer to a request that was not begun because too many others are."""
-    return problem(BUSY, "try again in a moment", headers=_retry_after(RETRY_AFTER_SECONDS))
+    return problem(BUSY, "try again in a moment", headers=_retry_after(RETRY_AFTER_SECONDS), request_id=request_id)
 
 
 async def on_tuwen_error(request: Request, error: Exception) -> Response:

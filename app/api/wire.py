@@ -1,12 +1,18 @@
-"""Bytes of a connection -> requests: uvicorn's protocol, impatient with heads that dribble in or never end."""
+"""Bytes of a connection -> requests: uvicorn's protocol, impatient with heads that dribble in or never end.
+
+Behind a turnstile: what would not get its turn is answered here, before a request, a task or a scope is made for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 import orjson
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.api.limits import HANG_UP, Turnstile
 from app.api.problems import MEDIA_TYPE, TYPE_PREFIX
 
 HEAD_BYTES = 64 << 10
@@ -18,13 +24,15 @@ class WireProtocol(HttpToolsProtocol):
     """Cuts connections on which no whole head arrives in time; uvicorn itself would wait for ever."""
 
     head_seconds: float  # from the opening of the connection, or its first byte after a pause, to the end of the head
+    turnstile: Turnstile
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _answer: Response | None = None  # to a request that is turned away, until its body has arrived and been dropped
 
     @classmethod
-    def waiting(cls, head_seconds: float) -> type[WireProtocol]:
-        """The protocol with so much patience: uvicorn makes one per connection, and passes nothing of ours to it."""
-        return type(cls.__name__, (cls,), {"head_seconds": head_seconds})
+    def behind(cls, turnstile: Turnstile, *, head_seconds: float) -> type[WireProtocol]:
+        """The protocol with these: uvicorn makes one per connection, and passes nothing of ours to it."""
+        return type(cls.__name__, (cls,), {"turnstile": turnstile, "head_seconds": head_seconds})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -42,13 +50,30 @@ class WireProtocol(HttpToolsProtocol):
             self._expect_head()
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
+        is_head = self._head_timer is not None and self._answer is None
+        if is_head and self._head_bytes > HEAD_BYTES:
             self._refuse(431, "Request Header Fields Too Large", LONG_HEAD)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._head_arrived()
-        super().on_headers_complete()
+        is_idle = self.cycle is None or self.cycle.response_complete  # else it waits behind the one before
+        if is_idle and not self.expect_100_continue:
+            self._answer = self.turnstile.turned_away(self.parser.get_method(), self.url, self.headers)
+        if self._answer is None:
+            self._head_arrived()
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has arrived."""
+        if self._answer is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        if self._answer is None:
+            super().on_message_complete()
+        else:
+            self._turn_away(self._answer)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; `msg` is uvicorn's own."""
@@ -63,11 +88,34 @@ class WireProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _turn_away(self, response: Response) -> None:
+        """Answer, and wait for the next request if there can be one."""
+        self._answer = None
+        self._head_arrived()
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        if not self.parser.should_keep_alive() and HANG_UP not in headers:
+            headers.append(HANG_UP)
+        self.transport.write(_head(response.status_code, headers) + bytes(response.body))
+        self._unset_keepalive_if_required()
+        if HANG_UP in headers:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _refuse(self, status: int, title: str, detail: str) -> None:
         """Answer and hang up."""
+        self._answer = None
         self._head_arrived()
         slug = title.lower().replace(" ", "-")
         body = orjson.dumps({"type": TYPE_PREFIX + slug, "title": title, "status": status, "detail": detail})
-        head = f"HTTP/1.1 {status} {title}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+        self.transport.write(_head(status, [*headers, HANG_UP]) + body)
         self.transport.close()
+
+
+def _head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Status line and headers of an answer."""
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"\r\n"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import orjson
 import pytest
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -23,6 +23,17 @@ def counted(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
+@asynccontextmanager
+async def crowded(lane: Lane, *, waiting: int) -> AsyncIterator[None]:
+    """One request at work in the lane, and some that wait for it."""
+    await lane.enter()
+    tasks = [asyncio.create_task(lane.enter()) for _ in range(waiting)]
+    await asyncio.sleep(0)
+    yield
+    for task in tasks:
+        task.cancel()
+
+
 async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
     metrics = Metrics()
     lane = Lane("serving", places=2, metrics=metrics)
@@ -30,10 +41,11 @@ async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
 
     async def work() -> None:
         nonlocal under_way, most
-        async with lane.place():
-            under_way, most = under_way + 1, max(most, under_way + 1)
-            await asyncio.sleep(0.005)
-            under_way -= 1
+        await lane.enter()
+        under_way, most = under_way + 1, max(most, under_way + 1)
+        await asyncio.sleep(0.005)
+        under_way -= 1
+        lane.leave()
 
     await asyncio.gather(*(work() for _ in range(18)))
 
@@ -44,65 +56,44 @@ async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
 async def test_a_full_queue_is_refused_at_once() -> None:
     metrics = Metrics()
     lane = Lane("serving", places=1, metrics=metrics)
-    async with lane.place():
-        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(8)]
-        await asyncio.sleep(0)
-
+    async with crowded(lane, waiting=QUEUE_PLACES):
         with pytest.raises(LaneFull):
-            async with asyncio.timeout(0.1), lane.place():
-                pass
+            async with asyncio.timeout(0.1):
+                await lane.enter()
 
     assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 1
-    for task in waiting:
-        task.cancel()
 
 
 async def test_a_burst_leaves_the_queue_long_and_a_lasting_overload_makes_it_short() -> None:
     lane = Lane("serving", places=1, metrics=Metrics())
-    async with lane.place():
-        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(CROWDED_PLACES)]
-        await asyncio.sleep(0)
-
+    async with crowded(lane, waiting=CROWDED_PLACES):
         for _ in range(CROWD - 1):
             lane.refuse()
         after_a_burst = lane.is_full
         lane.refuse()
 
         assert (after_a_burst, lane.is_full) == (False, True)
-        for task in waiting:
-            task.cancel()
 
 
-async def test_what_cannot_have_its_turn_is_refused_before_anything_is_done_for_it() -> None:
-    async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError
+async def test_requests_that_were_just_let_in_count_as_waiting_until_they_have_begun() -> None:
+    lane = Lane("serving", places=1, metrics=Metrics())
+    for _ in range(QUEUE_PLACES):
+        lane.expect()
+    at_first = lane.is_full
+    await asyncio.sleep(0)
 
-    metrics = Metrics()
-    lane = Lane("serving", places=1, metrics=metrics)
-    route = APIRoute("/", never, methods=["POST"])
-    async with lane.place():
-        waiting = [asyncio.create_task(lane.place().__aenter__()) for _ in range(QUEUE_PLACES)]
-        await asyncio.sleep(0)
-
-        answer = await send(RequestEnvelope(never, metrics, lanes={("POST", "/"): (route, lane)}))
-
-        for task in waiting:
-            task.cancel()
-    assert (answer.status_code, answer.json()["type"]) == (503, "urn:tuwen:problem:busy")
-    assert {"retry-after", "x-request-id"} <= set(answer.headers)
-    assert counted(metrics, "tuwen_http_requests_total", method="POST", route="/", status="503") == 1
-    assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 1
+    assert (at_first, lane.is_full) == (True, False)
 
 
 async def test_nobody_waits_for_a_place_for_ever() -> None:
     lane = Lane("serving", places=1, metrics=Metrics())
 
-    async with lane.place():
-        with pytest.raises(LaneFull):
-            async with asyncio.timeout(3), lane.place():
-                pass
-    async with lane.place():
-        pass
+    await lane.enter()
+    with pytest.raises(LaneFull):
+        async with asyncio.timeout(3):
+            await lane.enter()
+    lane.leave()
+    await lane.enter()
 
 
 async def send(app: object, **sent: object) -> httpx.Response:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 LOST = 0  # the status of a request without an answer
@@ -63,6 +64,16 @@ def percentile_ms(answers: Sequence[Answer], share: float) -> float:
     """Nearest rank of the latencies, in milliseconds; 0 without any."""
     ranked = sorted(one.seconds for one in answers)
     return 1000 * ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else 0.0
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """A collection of garbage would stop the client for a fifth of a second, and look like a stop of the service."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Connection:
@@ -132,12 +143,13 @@ class Client:
         """Send at random moments, so many a second on average, until it is enough; then wait for all answers."""
         chance, tasks, number = random.Random(seed), [], 0
         due_at = time.monotonic()
-        while not until():
-            due_at += chance.expovariate(per_second)
-            await asyncio.sleep(max(0.0, due_at - time.monotonic()))
-            tasks.append(asyncio.create_task(self.ask(request(number), due_at)))
-            number += 1
-        return Answers(list(await asyncio.gather(*tasks)))
+        with _no_collections():
+            while not until():
+                due_at += chance.expovariate(per_second)
+                await asyncio.sleep(max(0.0, due_at - time.monotonic()))
+                tasks.append(asyncio.create_task(self.ask(request(number), due_at)))
+                number += 1
+            return Answers(list(await asyncio.gather(*tasks)))
 
     async def for_seconds(
         self, seconds: float, per_second: float, request: Callable[[int], bytes], *, seed: int = 0

@@ -1,0 +1,160 @@
+"""What the protocol does before a request is made of the bytes; over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.limits import QUEUE_PLACES, Lane, Turnstile
+from app.api.wire import HEAD_BYTES, WireProtocol
+from app.metrics import Metrics
+
+pytestmark = pytest.mark.anyio
+HOST = "127.0.0.1"
+HEAD_SECONDS = 0.3
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass
+class Service:
+    """A service of one path, whose only lane is taken until it is freed."""
+
+    port: int
+    lane: Lane
+    metrics: Metrics
+    stopping: asyncio.Event
+
+    async def connect(self) -> Streams:
+        return await asyncio.open_connection(HOST, self.port)
+
+    def free(self) -> None:
+        self.lane.leave()
+
+
+async def answer_with_what_came(scope: Scope, receive: Receive, send: Send) -> None:
+    message = await receive()
+    await PlainTextResponse(b"got " + message["body"])(scope, receive, send)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    metrics, stopping = Metrics(), asyncio.Event()
+    lane = Lane("serving", places=1, metrics=metrics)
+    turnstile = Turnstile({("POST", "/recommend"): lane}, metrics, stopping)
+    protocol = WireProtocol.behind(turnstile, head_seconds=HEAD_SECONDS)
+    config = uvicorn.Config(answer_with_what_came, http=protocol, lifespan="off", log_config=None, port=0)
+    async with running(uvicorn.Server(config)) as port:
+        await lane.enter()
+        waiting = [asyncio.create_task(lane.enter()) for _ in range(QUEUE_PLACES)]
+        await asyncio.sleep(0)
+        yield Service(port, lane, metrics, stopping)
+        for task in waiting:
+            task.cancel()
+
+
+@asynccontextmanager
+async def running(server: uvicorn.Server) -> AsyncIterator[int]:
+    """The port of a server that runs in this loop."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await server.shutdown()
+
+
+def request(body: bytes = b"{}", *, path: str = "/recommend", extra: str = "") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: t\r\nX-Request-Id: trace-1\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+    return head.encode() + body
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the next answer."""
+    async with asyncio.timeout(5):
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return int(status.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+async def test_what_would_not_get_its_turn_is_answered_at_once_and_the_connection_goes_on(service: Service) -> None:
+    reader, writer = await service.connect()
+    for _ in range(2):
+        writer.write(request())
+        status, headers, body = await answer(reader)
+
+        assert (status, headers["retry-after"], headers["x-request-id"]) == (503, "1", "trace-1")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert {"type": "urn:tuwen:problem:busy", "request_id": "trace-1"}.items() <= json.loads(body).items()
+
+    for _ in range(QUEUE_PLACES + 1):
+        service.free()
+        await asyncio.sleep(0)
+    writer.write(request(b"[1]"))
+    assert (await answer(reader))[::2] == (200, b"got [1]")
+    labels = {"method": "POST", "route": "/recommend", "status": "503"}
+    assert service.metrics.registry.get_sample_value("tuwen_http_requests_total", labels) == 2
+    assert service.metrics.registry.get_sample_value("tuwen_requests_shed_total", {"lane": "serving"}) == 2
+
+
+async def test_another_path_has_its_turn(service: Service) -> None:
+    reader, writer = await service.connect()
+    writer.write(request(path="/health"))
+
+    assert (await answer(reader))[0] == 200
+
+
+async def test_requests_of_one_packet_are_answered_one_after_the_other(service: Service) -> None:
+    reader, writer = await service.connect()
+    writer.write(request() + request(b"[2]", path="/health") + request())
+
+    answers = [await answer(reader) for _ in range(3)]
+
+    assert [one[0] for one in answers] == [503, 200, 200]  # the last one waited behind the one before
+    assert answers[1][2] == b"got [2]"
+
+
+async def test_a_body_in_pieces_is_waited_for(service: Service) -> None:
+    reader, writer = await service.connect()
+    whole = request(b"x" * 100)
+    for part in (whole[:20], whole[20:-60], whole[-60:-1]):
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    assert not reader._buffer  # type: ignore[attr-defined]
+    writer.write(whole[-1:])
+
+    assert (await answer(reader))[0] == 503
+
+
+async def test_a_body_that_never_ends_is_cut(service: Service) -> None:
+    reader, writer = await service.connect()
+    writer.write(request(b"x" * 100)[:-1])
+
+    async with asyncio.timeout(10 * HEAD_SECONDS):
+        assert await reader.read() == b""
+
+
+async def test_a_long_body_is_dropped_and_the_connection_goes_on(service: Service) -> None:
+    reader, writer = await service.connect()
+    for _ in range(2):
+        writer.write(request(b"x" * (10 * HEAD_BYTES)))
+        assert (await answer(reader))[0] == 503
+
+
+@pytest.mark.parametrize("is_stopping", [False, True])
+async def test_the_connection_ends_where_the_client_or_the_service_ends_it(service: Service, is_stopping: bool) -> None:
+    reader, writer = await service.connect()
+    if is_stopping:
+        service.stopping.set()
+    writer.write(request(extra="" if is_stopping else "Connection: close\r\n"))
+    status, headers, _ = await answer(reader)
+
+    assert (status, headers["connection"]) == (503, "close")
+    assert await reader.read() == b""
