@@ -100,7 +100,8 @@ def create_app(stores: Stores) -> FastAPI:
     setattr(app.state, STATE, state)
     setattr(app.state, KEYS, KeyRing(stores))
     setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
-    parts = page_parts(stores, candidates, metrics=metrics, start_reindex=state.children.start)
+    start = state.children.start
+    parts = page_parts(stores, candidates, metrics=metrics, scenes=state.scenes, start_reindex=start)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
         app.router.routes.extend(router.routes)  # flat: the way to a route is walked with every request

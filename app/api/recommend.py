@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -27,8 +28,6 @@ from app.recommend.wording import language_of
 from app.storage.user_state import load_user_state
 
 CHANGES, EXPOSURES = "changes", "exposures"  # further things that an answer may have gone without
-
-EXPLORATION_SHARE = 0.02  # where neither scene nor request says; see app/recommend/explore.py
 
 Accepted = Annotated[str | None, Header(alias="Accept-Language", max_length=1000)]
 
@@ -59,14 +58,10 @@ async def _answer(state: ApiState, body: RecommendBody, accepted: str | None) ->
     return json_answer(await page_content(state, request))
 
 
-async def page_defaults(state: ApiState, body: PageBody, user_id: str) -> dict[str, Any]:
+async def page_defaults(state: ApiState, body: PageBody, user_id: str) -> Mapping[str, Any]:
     """What the scene, the user's arm and the deployment say of a page, where the request does not."""
-    scenes = await state.scenes.current()
-    return {
-        "reserved_seconds": state.stores.settings.reserved_seconds,
-        "exploration_share": EXPLORATION_SHARE,
-        **page_parameters(scenes, body.scene, user_id=user_id),
-    }
+    book = await state.scenes.current()
+    return page_parameters(book, state.stores.settings, body.scene, user_id=user_id)
 
 
 async def page_content(state: ApiState, request: RecommendRequest) -> dict[str, Any]:

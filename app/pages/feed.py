@@ -15,6 +15,7 @@ from app.pages.live import live_values
 from app.pages.looking import PATH, PERSON, RADII_KM, Looking
 from app.pages.parts import PageParts, is_trained
 from app.pages.strips import StripItem, acted_on, strip_of
+from app.recommend.arms import page_parameters
 from app.recommend.recommend import recommend
 from app.recommend.request import Near, PostFilter, RecommendRequest
 from app.storage.overview import users_named
@@ -63,14 +64,15 @@ async def cards_values(
     parts: PageParts, looking: Looking, *, cursor: str | None, first_position: int
 ) -> dict[str, object]:
     """Cards, the cursor for more, and why there are fewer; a cursor that has expired starts anew."""
+    book = await parts.scenes.current()
+    defaults = page_parameters(book, parts.stores.settings, SCENE, user_id=looking.user_id)
     request = RecommendRequest(
         user_id=looking.user_id,
         k=POSTS_PER_PAGE,
         scene=SCENE,
         filter=_filter(parts, looking),
-        diversity=DIVERSITY,
         cursor=cursor or None,
-        reserved_seconds=parts.stores.settings.reserved_seconds,
+        **{"diversity": DIVERSITY, **defaults},
     )
     now = datetime.now(UTC)
     try:

@@ -13,6 +13,7 @@ from app.candidates.serving import ServingCandidates
 from app.metrics import Metrics
 from app.pages.session import SessionSeal, Throttle, session_secret
 from app.storage.jobs import Job
+from app.storage.scene_book import SceneBook
 from app.storage.stores import Stores
 
 PARTS = "pages"  # in the state of the application
@@ -40,6 +41,7 @@ class PageParts:
     generations: GenerationFolder
     queries: QueryEncoder
     metrics: Metrics
+    scenes: SceneBook
     start_reindex: StartReindex
     demo_seal: SessionSeal
     admin_seal: SessionSeal
@@ -47,7 +49,12 @@ class PageParts:
 
 
 def page_parts(
-    stores: Stores, candidates: ServingCandidates, *, metrics: Metrics, start_reindex: StartReindex
+    stores: Stores,
+    candidates: ServingCandidates,
+    *,
+    metrics: Metrics,
+    scenes: SceneBook,
+    start_reindex: StartReindex,
 ) -> PageParts:
     """The parts of a service; goes into the application's state under PARTS."""
     secret = session_secret(stores.settings.home)
@@ -57,6 +64,7 @@ def page_parts(
         generations=GenerationFolder(stores.settings.generations),
         queries=QueryEncoder(stores.settings.home / SEARCHES),
         metrics=metrics,
+        scenes=scenes,
         start_reindex=start_reindex,
         demo_seal=SessionSeal(secret, "demo", DEMO_SESSION_SECONDS),
         admin_seal=SessionSeal(secret, "admin", ADMIN_SESSION_SECONDS),

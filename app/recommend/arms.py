@@ -7,6 +7,8 @@ from hashlib import blake2b
 from math import sqrt
 from typing import Any
 
+from app.recommend.explore import EXPLORATION_SHARE
+from app.settings import Settings
 from app.storage.experiments import Arm, Experiment
 from app.storage.scene_book import SceneBook
 
@@ -24,9 +26,12 @@ def arm_of(experiment: Experiment, user_id: str) -> Arm | None:
     return None
 
 
-def page_parameters(book: SceneBook, scene: str | None, *, user_id: str) -> Mapping[str, Any]:
-    """What a user's page in the scene is made with, by the names of a request's fields: his arm over the scene."""
-    parameters, experiment = book.parameters(scene), book.experiment(scene)
+def page_parameters(book: SceneBook, settings: Settings, scene: str | None, *, user_id: str) -> Mapping[str, Any]:
+    """What a user's page in the scene is made with where the request does not say, by the names of a request's fields:
+    his arm over the scene over the deployment.
+    """
+    deployment = {"reserved_seconds": settings.reserved_seconds, "exploration_share": EXPLORATION_SHARE}
+    parameters, experiment = {**deployment, **book.parameters(scene)}, book.experiment(scene)
     arm = None if experiment is None else arm_of(experiment, user_id)
     if experiment is None or arm is None:
         return parameters

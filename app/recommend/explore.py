@@ -17,6 +17,7 @@ from app.candidates.view import CandidateView
 from app.recommend.choose import Choice, Exploration
 from app.recommend.request import RecommendRequest
 
+EXPLORATION_SHARE = 0.02  # where neither scene nor request says
 NEW_FOR = timedelta(days=7)  # since its publication
 NEW_POSTS_AT_MOST = 100  # the newest that may have a place
 LOOKED_AT = 2000  # newest posts among which these are looked for

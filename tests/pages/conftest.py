@@ -43,6 +43,7 @@ from tests.conftest import SMALL_PLAN, TEMPLATE
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 CLIENT_KEY = "the-client-key-of-the-tests"
+OPS_KEY = "the-ops-key-of-the-tests"
 POSTS = 96
 START_SECONDS = 300
 LOGGED_PEOPLE = ("person-009", "person-010", "person-011", "person-012")
@@ -79,7 +80,7 @@ def site(addresses: Addresses, server: psycopg.Connection, tmp_path_factory: pyt
         redis_timeout_seconds=2,
         admin_key=SecretStr(ADMIN_KEY),
         client_key=SecretStr(CLIENT_KEY),
-        ops_key=SecretStr("the-ops-key-of-the-tests"),
+        ops_key=SecretStr(OPS_KEY),
     )
     with _Running(settings) as world:
         yield Site(f"http://127.0.0.1:{settings.port}", world, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -11,8 +12,9 @@ import pytest
 from PIL import Image
 
 from app.storage.pictures import PictureFolder
+from app.storage.scene_book import FRESH_SECONDS
 from tests.intake.records import picture
-from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, Site
+from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, OPS_KEY, Site
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -22,6 +24,13 @@ def http(site: Site) -> Iterator[httpx.Client]:
     """A client that looks like a page of the service."""
     with httpx.Client(base_url=site.address, headers={"Origin": site.address}) as http:
         yield http
+
+
+@pytest.fixture
+def ops(site: Site) -> Iterator[httpx.Client]:
+    """A client of the API with the key of the operators."""
+    with httpx.Client(base_url=site.address, headers={"Authorization": f"Bearer {OPS_KEY}"}) as ops:
+        yield ops
 
 
 def _act(user_id: str, post_id: str = "demo-0001") -> dict[str, object]:
@@ -65,6 +74,37 @@ def test_the_page_acts_for_simulated_people_and_its_own_visitor_only(http: httpx
     assert http.post("/demo/behaviours", json=_act("person-009")).status_code == 204
     assert http.post("/demo/behaviours", json=_act("a-real-user")).status_code == 403
     assert http.post("/demo/behaviours", json=_act("visitor-of-somebody-else")).status_code == 403
+
+
+def test_the_feed_obeys_the_settings_of_its_scene(http: httpx.Client, ops: httpx.Client) -> None:
+    ops.put("/scenes/demo page", json={"category_posts_at_most": 1}).raise_for_status()
+    _wait_until_scenes_are_read_again()
+    categories = re.findall(r'class="category category-(\w+)"', http.get("/demo?user=person-004").text)
+    ops.delete("/scenes/demo page")
+    _wait_until_scenes_are_read_again()
+
+    assert len(categories) > 1
+    assert len(set(categories)) == len(categories)
+
+
+def test_the_console_shows_the_page_that_the_settings_make_twice_the_same(
+    http: httpx.Client, ops: httpx.Client
+) -> None:
+    http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+    ops.put("/scenes/default", json={"author_posts_at_most": 1, "exploration_share": 0.1}).raise_for_status()
+    _wait_until_scenes_are_read_again()
+    pages = [re.findall(r"/admin/why[^\"]*post=([\w-]+)", http.get("/admin/user?id=person-004").text) for _ in "ab"]
+    ops.delete("/scenes/default")
+    _wait_until_scenes_are_read_again()
+
+    authors = [ops.get(f"/posts/{post_id}").json()["author_id"] for post_id in pages[0]]
+    assert len(authors) > 1
+    assert len(set(authors)) == len(authors)
+    assert pages[0] == pages[1]
+
+
+def _wait_until_scenes_are_read_again() -> None:
+    time.sleep(FRESH_SECONDS + 0.1)
 
 
 def test_another_site_cannot_act_through_the_page(http: httpx.Client) -> None:

@@ -18,9 +18,9 @@ from app.candidates.fresh import Overlay
 from app.candidates.generation import Generation
 from app.candidates.view import CandidateView
 from app.errors import Unavailable
+from app.pages.admin.preview import preview_of
 from app.pages.parts import PageParts
 from app.recommend.recommend import recommend
-from app.recommend.request import RecommendRequest
 from app.storage.browse import active_users
 from app.storage.posts import count_posts
 
@@ -87,7 +87,7 @@ async def _overlap(
     users = await active_users(parts.stores.database, limit=SAMPLED_USERS)
     shares = []
     for user in users:
-        request = RecommendRequest(user_id=user.user_id, k=DEPTH, scene="admin page")
+        request = await preview_of(parts, user.user_id, k=DEPTH)
         pages = [await recommend(parts.stores, one, request, moment=moment) for one in (base, view)]
         ids = [{post.post_id for post in page.posts} for page in pages]
         shares.append(len(ids[0] & ids[1]) / max(1, len(ids[0])))

@@ -17,12 +17,12 @@ from app.errors import BadArtefact, Conflict, TuwenError, UnknownId
 from app.pages.admin.door import inside
 from app.pages.admin.dry_run import dry_run
 from app.pages.admin.frame import PATH, THUMBNAILS, Frame, frame_of
+from app.pages.admin.preview import preview_of
 from app.pages.cards import Card, cards_of
 from app.pages.forms import form_fields, usable_id
 from app.pages.rendering import go_to
 from app.pages.words import words_of
 from app.recommend.recommend import recommend
-from app.recommend.request import RecommendRequest
 from app.storage.browse import active_users, find_users
 
 SIDE_BY_SIDE = 10
@@ -137,7 +137,7 @@ def _overlay(folder: GenerationFolder, generation: str) -> Overlay:
 
 
 async def _side(frame: Frame, view: CandidateView, user_id: str) -> Side:
-    request = RecommendRequest(user_id=user_id, k=SIDE_BY_SIDE, scene="admin page")
+    request = await preview_of(frame.parts, user_id, k=SIDE_BY_SIDE)
     found = await recommend(frame.parts.stores, view, request, moment=frame.now)
     cards = await cards_of(frame.parts.stores, found, words=words_of(frame.language), pictures=THUMBNAILS)
     return Side(view.generation, cards)

@@ -14,6 +14,7 @@ from app.domain import Post, ShownPost
 from app.errors import Unavailable
 from app.pages.admin.door import inside
 from app.pages.admin.frame import THUMBNAILS, Frame, frame_of
+from app.pages.admin.preview import preview_of
 from app.pages.admin.sheets import sheet
 from app.pages.admin.tiles import post_url, user_url, why_url
 from app.pages.cards import Card, cards_of
@@ -23,7 +24,6 @@ from app.pages.rendering import go_to, notice
 from app.pages.strips import DELETED_TITLE, picture_url
 from app.pages.words import words_of
 from app.recommend.recommend import recommend
-from app.recommend.request import RecommendRequest
 from app.recommend.why import WeighedReference, weigh_references
 from app.storage.browse import active_users, find_users
 from app.storage.overview import attributes_of
@@ -141,7 +141,7 @@ async def recommended(frame: Frame, user_id: str, user: LoadedUser) -> dict[str,
     view = _view(frame)
     if view is None:
         return {"cards": [], "is_trained": False, "shortfall": frame.t("There is no generation yet.")}
-    request = RecommendRequest(user_id=user_id, k=RECOMMENDED, scene="admin page")
+    request = await preview_of(frame.parts, user_id, k=RECOMMENDED)
     found = await recommend(frame.parts.stores, view, request, moment=frame.now, user=user)
     words = words_of(frame.language)
     cards: list[Card] = await cards_of(frame.parts.stores, found, words=words, pictures=THUMBNAILS)

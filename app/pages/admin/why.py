@@ -14,12 +14,12 @@ from app.domain import Act, Post, ShownPost
 from app.errors import Unavailable
 from app.pages.admin.door import inside
 from app.pages.admin.frame import THUMBNAILS, Frame, frame_of
+from app.pages.admin.preview import preview_of
 from app.pages.admin.tiles import percent, post_url, user_url
 from app.pages.forms import usable_id
 from app.pages.rendering import notice
 from app.pages.strips import DELETED_TITLE, picture_url
 from app.recommend.recommend import recommend
-from app.recommend.request import RecommendRequest
 from app.recommend.why import Barred, WhyPost, why_post
 from app.storage.posts import posts_by_id
 from app.storage.rates import Showing, showings_to_user
@@ -98,7 +98,7 @@ def known_before(state: UserState, post_id: str, moment: datetime) -> UserState:
 
 async def _place_now(frame: Frame, view: CandidateView, user_id: str, post_id: str) -> int | None:
     """Where the post would stand on a page of now; None when it would not be on it."""
-    request = RecommendRequest(user_id=user_id, k=PAGE, scene="admin page")
+    request = await preview_of(frame.parts, user_id, k=PAGE)
     found = await recommend(frame.parts.stores, view, request, moment=frame.now)
     return next((place for place, post in enumerate(found.posts) if post.post_id == post_id), None)
 
