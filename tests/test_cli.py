@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
+from app.cli import _loaded, _parser, main
 from app.settings import Settings
+from tests.test_docs import commands
 from tests.toy_world import ToyWorld
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 WORLD = ToyWorld(posts_count=16, users_count=12, showings_each=20)
 LOADED = multiprocessing.get_context("forkserver")  # loading torch anew for each of the commands would take a minute
-LOADED.set_forkserver_preload(["app.cli"])
+LOADED.set_forkserver_preload(["app.cli", "app.commands", "app.upkeep"])
 
 
 def tuwen(arguments: tuple[str, ...], environment: dict[str, str], folder: Path, output: Path) -> None:
@@ -82,6 +83,18 @@ def files(tmp_path: Path) -> dict[str, str]:
     for name, lines in rows.items():
         (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     return {name: str(tmp_path / f"{name}.jsonl") for name in rows}
+
+
+def test_nothing_heavy_is_loaded_for_help_or_for_the_parent_of_workers():
+    told = "import sys, app.cli, app.workers; print({'torch', 'faiss', 'fastapi'} & set(sys.modules))"
+
+    assert subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_every_command_leads_to_a_function():
+    for words, parser in commands(_parser()):
+        run = parser.get_default("run")
+        assert run is None or callable(_loaded(run)), words
 
 
 def test_import_train_recommend_export_and_status(terminal, files, tmp_path):
