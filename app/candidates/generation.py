@@ -101,7 +101,7 @@ class GenerationFolder:
     def current(self) -> str | None:
         """Id of the serving generation, None before the first."""
         try:
-            return (self._folder / POINTER).read_text().strip() or None
+            return (self._folder / POINTER).read_text(errors="replace").strip() or None
         except FileNotFoundError:
             return None
 

@@ -109,25 +109,44 @@ class ServingCandidates:
         raise BadArtefact("the generation is whole, but cannot be loaded here; the one before serves on")
 
     async def _follow_pointer(self) -> None:
-        """Swap to the generation that the pointer names; a bad one is refused and the old one serves on."""
+        """Swap to the generation that the pointer names; a bad one is refused and the old one serves on.
+
+        Right after a start there is no old one: then it is the newest whole one that the gate had let pass.
+        """
         wanted = self._folder.current()
         held = self._overlay.generation.manifest.generation if self._overlay else None
         if wanted is None or wanted in (held, self._refused):
             return
-        try:
-            generation = await asyncio.to_thread(load_generation, self._folder.path(wanted))
-        except (BadArtefact, UnknownId) as error:
-            log.error("generation %s is refused, %s serves on: %s", wanted, held, error)
-            self._refused = wanted
+        generation = await self._loaded(wanted)
+        self._refused = wanted if generation is None else None
+        if generation is None and held is None:
+            generation = await self._newest_whole(besides=wanted)
+        if generation is None:
             return
         self._overlay = Overlay(generation)
         self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
         self._since = datetime.fromisoformat(generation.manifest.changes_until)
-        self._applied, self._refused, self._pinned = {}, None, None
+        self._applied, self._pinned = {}, None
         self._waiting.clear()
         await self._catch_up(self._overlay)
         await self._renew_view(self._overlay)
-        log.info("generation %s serves %d posts", wanted, len(generation.columns))
+        log.info("generation %s serves %d posts", generation.manifest.generation, len(generation.columns))
+
+    async def _loaded(self, generation: str) -> Generation | None:
+        """A generation, verified; None when it cannot be used."""
+        try:
+            return await asyncio.to_thread(load_generation, self._folder.path(generation))
+        except (BadArtefact, UnknownId) as error:
+            log.error("generation %s is refused, another serves on: %s", generation, error)
+            return None
+
+    async def _newest_whole(self, *, besides: str) -> Generation | None:
+        bad = {besides, *self._folder.rejected()}
+        for one in reversed([one for one in self._folder.ids() if one not in bad]):
+            found = await self._loaded(one)
+            if found is not None:
+                return found
+        return None
 
     async def _catch_up(self, overlay: Overlay) -> None:
         """Apply the changes since the generation was made; without the database, serve it as it is."""

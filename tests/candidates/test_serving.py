@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from app.candidates.generation import GenerationFolder
+from app.candidates.generation import POINTER, GenerationFolder
 from app.candidates.reindex import run_reindex
 from app.candidates.serving import ServingCandidates
 from app.errors import Conflict, Unavailable
@@ -169,6 +169,27 @@ async def test_a_damaged_generation_is_refused_and_the_old_one_serves_on(serving
     await serving.refresh()
 
     assert serving.view().generation == good
+
+
+@pytest.mark.parametrize("pointer", [None, b"20260101T000000-beef\n", b"\xff\xfe\x00"])
+async def test_with_a_damaged_generation_or_pointer_a_start_serves_the_newest_whole_one(serving, stores, pointer):
+    folder = GenerationFolder(stores.settings.generations)
+    good = serving.view().generation
+    made = {"origin": "start", "parent": None, "changes_until": datetime.now(UTC)}
+    rejected, bad = folder.write(contents(), **made, rejected="worse"), folder.write(contents(), **made)
+    folder.promote(bad)
+    (stores.settings.generations / bad / "vectors.npy").write_bytes(b"damaged")
+    if pointer is not None:
+        (stores.settings.generations / POINTER).write_bytes(pointer)
+
+    started = ServingCandidates(stores)
+    await started.refresh()
+    after_the_start = started.view().generation
+    folder.promote(rejected)
+    await started.refresh()
+
+    assert after_the_start == good
+    assert started.view().generation == rejected, "whoever promotes it by hand wants it"
 
 
 async def test_hidden_posts_are_encoded_but_are_no_candidates(serving, stores):
