@@ -13,6 +13,7 @@ from app.candidates.index import set_index_threads
 from app.samples.tokens import Content, TokenSource, TokenTable
 from app.storage.pictures import PictureFolder
 from app.storage.tokens import TokenCache
+from models.artefact import sizes_from
 from models.batch import PostTokens
 from models.cascade import Cascade
 from models.picture_tokens import installed_picture_backbone, picture_backbone
@@ -69,13 +70,13 @@ def start_sizes(**chosen: object) -> NetworkSizes:
     """Sizes for the backbones that are installed here, with the chosen ones put in."""
     picture = picture_backbone(str(chosen.pop("picture_backbone", installed_picture_backbone())))
     title = title_backbone(str(chosen.pop("title_backbone", installed_title_backbone())))
-    return NetworkSizes(
-        picture_backbone=picture.name,
-        title_backbone=title.name,
-        picture_width=picture.width,
-        title_width=title.width,
-        **chosen,  # type: ignore[arg-type]
-    )
+    backbones = {
+        "picture_backbone": picture.name,
+        "title_backbone": title.name,
+        "picture_width": picture.width,
+        "title_width": title.width,
+    }
+    return sizes_from(backbones | chosen)
 
 
 def start_network(
