@@ -54,11 +54,11 @@ class Outcome:
     loss: Floats  # (samples,) cross-entropy of all kinds together, nats
     gain: Floats  # (samples,) NDCG@10 of a post acted on that had been shown before the slice
     cold_hit: Floats  # (samples,) 1 where a cold post acted on is among the first of the cold ones
-    first: NDArray[np.int64]  # (accounts, 10) rows of the best matches at each account's latest sample
+    first: NDArray[np.int64]  # (accounts, 10) rows of the best posts at each account's latest sample
 
 
 def outcome(network: Cascade, table: TokenTable, held_out: HeldOut) -> Outcome:
-    """Ask the network about every sample: predictions with the place on the page, matches without what was shown."""
+    """Ask the network about every sample: predictions with the place on the page, orders without what was shown."""
     encoded = encode_all(network, table)
     samples = held_out.samples
     probabilities: list[NDArray[np.float32]] = []
@@ -93,15 +93,19 @@ def _latest_of_accounts(held_out: HeldOut) -> NDArray[np.bool_]:
 def _scores(
     encoded: Encoded, samples: Sequence[Sample], rows: Mapping[str, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Serving scores (samples, posts), -inf for what the history shows, and who has references, (samples,)."""
+    """What serving orders by, match and ranking together, (samples, posts), -inf for what the history shows.
+
+    And who has references, (samples,).
+    """
     arrays = HistoryArrays(len(samples), max(len(sample.history) for sample in samples))
     for number, sample in enumerate(samples):
         arrays.fill(number, sample.history, sample.shown_at, rows=rows)
     history = arrays.tensors()
     with torch.inference_mode():
-        vectors = encoded.vectors[history.post]
-        matched, has_reference = encoded.network.match(encoded.vectors, encoded.quality, vectors, history)
-    scores = np.array(matched.numpy())
+        semantic = encoded.vectors[history.post]
+        matched, has_reference = encoded.network.match(encoded.vectors, encoded.quality, semantic, history)
+        interest = encoded.network.interest(encoded.network.fuse(semantic, history), history.mask)
+    scores = np.array((matched + interest @ encoded.vectors.T).numpy())
     sample_of, place = np.nonzero(arrays.mask)
     scores[sample_of, arrays.post[sample_of, place]] = -np.inf
     return scores, has_reference.numpy()

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from app.candidates.encode import start_network, start_sizes, token_source
 from app.samples.tokens import Content, TokenTable
+from app.training.evaluate import encode_all
 from app.training.outcome import HeldOut, Outcome, outcome
+from models.cascade import Cascade
 from tests.toy_world import ToyWorld
 
 SIZES = {
@@ -26,11 +29,16 @@ def held_out() -> HeldOut:
 
 
 @pytest.fixture
-def found(held_out, tmp_path) -> Outcome:
+def start(tmp_path) -> tuple[Cascade, TokenTable]:
     contents = [Content(post.title, None) for post in ToyWorld().posts]
     sizes = start_sizes(**SIZES)
     table = TokenTable(token_source(sizes, tmp_path), contents, widths=(sizes.picture_width, sizes.title_width))
-    return outcome(start_network(sizes, contents, home=tmp_path), table, held_out)
+    return start_network(sizes, contents, home=tmp_path), table
+
+
+@pytest.fixture
+def found(held_out, start) -> Outcome:
+    return outcome(*start, held_out)
 
 
 def test_a_post_acted_on_is_a_target_once_among_all_or_among_the_new(held_out, found):
@@ -59,6 +67,20 @@ def test_the_first_ten_of_an_account_are_those_of_its_latest_sample(held_out, fo
         shown = {held_out.rows[item.post_id] for item in latest[user_id].history}
         assert len(set(rows.tolist())) == 10
         assert not shown & set(rows.tolist())
+
+
+def test_a_ruined_ranking_spoils_the_gain_although_the_match_is_as_before(held_out, start, found):
+    network, table = start
+    target = next(one.post_id for one, gain in zip(held_out.samples, found.gain, strict=True) if gain > 0)
+    vectors = encode_all(network, table).vectors
+    with torch.no_grad():
+        network.interest.out.bias.copy_(-100 * vectors[held_out.rows[target]])  # whoever comes is led away from it
+
+    spoilt = outcome(network, table, held_out)
+
+    of_target = [one.post_id == target for one in held_out.samples]
+    assert np.nansum(found.gain[of_target]) > 0
+    assert np.nansum(spoilt.gain[of_target]) == 0
 
 
 def test_an_untrained_network_says_a_half_of_everything(held_out, found):
