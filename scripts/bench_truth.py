@@ -16,7 +16,7 @@ from app.domain import BEHAVIOUR_KINDS
 from app.plan import load_plan
 from app.training.metrics import standard_error
 from scripts.bench_figures import Figure, Floor, at_least, at_most
-from scripts.bench_processes import ROOT, say
+from scripts.bench_processes import say
 from scripts.bench_world import fresh_settings
 from scripts.truth import COLD_FIRST, FIRST, TruthSizes, figures
 
@@ -33,7 +33,7 @@ def measure_truth(home: Path) -> list[Figure]:
     """Simulate, train and look, seed by seed."""
     settings = fresh_settings(home)
     use_threads(settings.threads)
-    plan, chosen = load_plan(settings.plan or ROOT / "demo" / "plan.toml")
+    plan, chosen = load_plan(settings.plan)
     by_seed = []
     for seed in SEEDS:
         say(f"simulating and training, seed {seed}")

@@ -48,10 +48,10 @@ TRAINED = Entry("trained", lambda served: {})
 
 @dataclass(frozen=True)
 class TruthSizes:
-    """How much is simulated."""
+    """How much is simulated; by default some 92,000 showings, thirty clicks a person."""
 
     people: int = 240
-    visits_per_person: float = 10.0
+    visits_per_person: float = 40.0
     topics: int = len(TOPICS)
 
 
