@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from app.api.turns import PATIENCE_SECONDS, UserTurns
 from app.intake.posts import PostRecord, save_posts, set_hidden
 from app.storage.stores import Stores
 
@@ -43,6 +45,22 @@ async def test_what_was_shown_does_not_come_back_unless_asked_for(client: httpx.
 
     assert "p0" not in await ids(client)
     assert "p0" in await ids(client, include_seen=True)
+
+
+async def test_two_calls_at_the_same_moment_have_no_post_in_common(client: httpx.AsyncClient) -> None:
+    pages = await asyncio.gather(*(ids(client, k=2) for _ in range(2)))
+
+    assert [len(page) for page in pages] == [2, 2]
+    assert not set(pages[0]) & set(pages[1])
+
+
+async def test_a_call_does_not_wait_for_one_of_the_same_user_for_ever() -> None:
+    turns = UserTurns()
+
+    async with turns.of("u1"), turns.of("u2"), asyncio.timeout(10 * PATIENCE_SECONDS), turns.of("u1"):
+        pass
+    async with asyncio.timeout(PATIENCE_SECONDS / 2), turns.of("u1"):
+        pass
 
 
 async def test_a_cursor_brings_the_rest_and_then_says_why_there_is_no_more(client: httpx.AsyncClient) -> None:
