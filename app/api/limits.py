@@ -1,4 +1,4 @@
-"""Limits around every request: its id, its time, its size, and how many are worked on at once. Pure ASGI."""
+"""Limits around every request: its id, its time, its size, and how many are worked on at once."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ class Lane:
     Beyond the number of cores more at once only makes all of them slow.
     """
 
-    def __init__(self, name: str, *, places: int, metrics: Metrics) -> None:
+    def __init__(self, name: str, *, places: int, metrics: Metrics, queue_seconds: float = QUEUE_SECONDS) -> None:
+        self._queue_seconds = queue_seconds
         self._places = asyncio.Semaphore(places)
         self._queue_places, self._crowded_places = QUEUE_PLACES * places, CROWDED_PLACES * places
         self._waiting = 0
@@ -145,7 +146,7 @@ class Lane:
         self.refuse_when_full()
         self._waiting += 1
         try:
-            async with asyncio.timeout(QUEUE_SECONDS):
+            async with asyncio.timeout(self._queue_seconds):
                 await self._places.acquire()
         except TimeoutError:
             self.refuse()
@@ -160,16 +161,16 @@ class Lane:
         self._places.release()
 
     def expect(self) -> None:
-        """Count a request that was just let in until its task has begun, and so has entered or was refused."""
+        """Count a request that was just let in until the next turn of the loop, in which it joins the queue itself."""
         self._coming += 1
-        asyncio.get_running_loop().call_soon(self._has_begun)
+        asyncio.get_running_loop().call_soon(self._begins)
 
-    def _has_begun(self) -> None:
+    def _begins(self) -> None:
         self._coming -= 1
 
     @property
     def is_full(self) -> bool:
-        """Whether the next request would be refused."""
+        """Whether the next request is better turned away before anything is done for it."""
         is_crowded = time.monotonic() - self._refused_at[0] < 1
         return self._waiting + self._coming >= (self._crowded_places if is_crowded else self._queue_places)
 
@@ -179,8 +180,11 @@ class Lane:
         self._shed.inc()
 
     def refuse_when_full(self) -> None:
-        """Spare the work on a request that would be refused later. Raises LaneFull."""
-        if self.is_full:
+        """Spare the work on a request that would be refused later. Raises LaneFull.
+
+        Whoever passed the turnstile keeps the long queue: those who came after him may have shortened it meanwhile.
+        """
+        if self._waiting >= self._queue_places:
             self.refuse()
             raise LaneFull
 
@@ -197,9 +201,10 @@ class Turnstile:
 
     def turned_away(self, method: bytes, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:
         """The answer to a request that would not get its turn; None lets it in."""
-        if (method, url) not in self._lanes:
+        key = method, url.partition(b"?")[0]
+        if key not in self._lanes:
             return None
-        lane, count = self._lanes[method, url]
+        lane, count = self._lanes[key]
         if not lane.is_full:
             lane.expect()
             return None

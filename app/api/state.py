@@ -73,7 +73,7 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
         stopping=asyncio.Event(),
         scenes=SceneBook(stores),
-        turns=UserTurns(),
+        turns=UserTurns(patience_seconds=stores.settings.recommend_patience_seconds / 2),
         batch=asyncio.Lock(),
         started_at=time.monotonic(),
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from weakref import WeakValueDictionary
-
-PATIENCE_SECONDS = 0.1  # an answer takes some milliseconds; where stores are slow two may be alike rather than late
 
 
 class UserTurns:
-    """The calls of this process; those that other workers answer at the very same moment are not waited for."""
+    """The calls of this process; those that other workers answer at the very same moment are not waited for.
 
-    def __init__(self) -> None:
+    Who waits keeps his place in the lane: not for long, and only for one who is at work.
+    """
+
+    def __init__(self, *, patience_seconds: float) -> None:
+        self._patience_seconds = patience_seconds  # where stores are slow two answers may be alike rather than late
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -22,13 +24,12 @@ class UserTurns:
         lock = self._locks.get(user_id)
         if lock is None:
             lock = self._locks[user_id] = asyncio.Lock()
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await lock.acquire()
-        except TimeoutError:
-            yield
-            return
+        has_turn = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_seconds):
+                has_turn = await lock.acquire()
         try:
             yield
         finally:
-            lock.release()
+            if has_turn:
+                lock.release()

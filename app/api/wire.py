@@ -25,9 +25,10 @@ class WireProtocol(HttpToolsProtocol):
 
     head_seconds: float  # from the opening of the connection, or its first byte after a pause, to the end of the head
     turnstile: Turnstile
-    _head_timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None  # of what is turned away: to the end of its body
     _head_bytes = 0
-    _answer: Response | None = None  # to a request that is turned away, until its body has arrived and been dropped
+    _is_dropped = False  # nothing is made of the request under way
+    _answer: Response | None = None  # for a request that is turned away, once its body has arrived
 
     @classmethod
     def behind(cls, turnstile: Turnstile, *, head_seconds: float) -> type[WireProtocol]:
@@ -54,26 +55,33 @@ class WireProtocol(HttpToolsProtocol):
         if is_head and self._head_bytes > HEAD_BYTES:
             self._refuse(431, "Request Header Fields Too Large", LONG_HEAD)
 
+    def on_message_begin(self) -> None:
+        """Another request begins."""
+        self._is_dropped = self.transport.is_closing()  # what comes behind the last answer of a connection
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """The head is whole."""
         is_idle = self.cycle is None or self.cycle.response_complete  # else it waits behind the one before
-        if is_idle and not self.expect_100_continue:
+        if is_idle and not self.expect_100_continue and not self._is_dropped:
             self._answer = self.turnstile.turned_away(self.parser.get_method(), self.url, self.headers)
-        if self._answer is None:
+            self._is_dropped = self._answer is not None
+        if not self._is_dropped:
             self._head_arrived()
+            self._unset_keepalive_if_required()  # one before it in the same packet may have been turned away
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
-        if self._answer is None:
+        if not self._is_dropped:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is whole."""
-        if self._answer is None:
+        if not self._is_dropped:
             super().on_message_complete()
-        else:
-            self._turn_away(self._answer)
+        elif self._answer is not None:
+            self._turn_away(self._answer, keep_alive=self._can_go_on())
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; `msg` is uvicorn's own."""
@@ -81,23 +89,37 @@ class WireProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
+        self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
 
     def _head_arrived(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _turn_away(self, response: Response) -> None:
+    def _too_slow(self) -> None:
+        """Hang up, with the answer to whom there is one for."""
+        self._head_timer = None
+        if self._answer is not None:
+            self._turn_away(self._answer, keep_alive=False)
+        else:
+            self.transport.close()
+
+    def _can_go_on(self) -> bool:
+        """Whether another request may follow on this connection."""
+        return bool(self.parser.should_keep_alive()) and self.parser.get_http_version() != "1.0"
+
+    def _turn_away(self, response: Response, *, keep_alive: bool) -> None:
         """Answer, and wait for the next request if there can be one."""
         self._answer = None
         self._head_arrived()
         headers = [*self.server_state.default_headers, *response.raw_headers]
-        if not self.parser.should_keep_alive() and HANG_UP not in headers:
+        if not keep_alive and HANG_UP not in headers:
             headers.append(HANG_UP)
         self.transport.write(_head(response.status_code, headers) + bytes(response.body))
         self._unset_keepalive_if_required()
-        if HANG_UP in headers:
+        if self.flow.write_paused:  # he asks and asks, and does not read the answers
+            self.transport.abort()
+        elif HANG_UP in headers:
             self.transport.close()
         else:
             self.timeout_keep_alive_task = self.loop.call_later(

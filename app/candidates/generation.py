@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -41,6 +42,7 @@ REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
 # What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
 UNREADABLE = (OSError, TypeError, AttributeError, ValueError, LookupError, RecursionError, MemoryError)
+log = logging.getLogger(__name__)
 Json = TypeVar("Json", list[str], dict[str, Any])
 
 
@@ -99,11 +101,12 @@ class GenerationFolder:
         self._folder = folder
 
     def current(self) -> str | None:
-        """Id of the serving generation, None before the first."""
+        """Id of the promoted generation, None before the first; with a damaged pointer the newest that may serve."""
         try:
-            return (self._folder / POINTER).read_text(errors="replace").strip() or None
+            promoted = (self._folder / POINTER).read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
+        return promoted if promoted in self.ids() else next(iter(self._accepted()), None)
 
     def ids(self) -> list[str]:
         """All finished generations, oldest first."""
@@ -112,6 +115,10 @@ class GenerationFolder:
         return sorted(
             entry.name for entry in self._folder.iterdir() if (entry / MANIFEST).is_file() and entry.name[0] != "."
         )
+
+    def _accepted(self) -> list[str]:
+        """All finished generations that the gate has let pass, newest first."""
+        return [one for one in reversed(self.ids()) if not self._reason(one)]
 
     def rejected(self) -> list[str]:
         """Generations that the gate has refused, oldest first."""
@@ -193,6 +200,18 @@ class GenerationFolder:
         """Verify and load a generation. Raises UnknownId, BadArtefact."""
         return load_generation(self.path(generation))
 
+    def load_best(self) -> Generation | None:
+        """The promoted generation, or if that is damaged the newest whole one that the gate has let pass."""
+        promoted = self.current()
+        if promoted is None:
+            return None
+        for generation in dict.fromkeys([promoted, *self._accepted()]):
+            try:
+                return self.load(generation)
+            except (BadArtefact, UnknownId) as error:
+                log.error("generation %s is refused: %s", generation, error)
+        return None
+
     def prune(self, kept: int) -> list[str]:
         """Delete all but the latest `kept` generations, never the serving one; and what killed builds left behind.
 
@@ -201,9 +220,7 @@ class GenerationFolder:
         for leftover in self._folder.glob(f"{TEMPORARY}*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
-        rejected = self.rejected()
-        accepted = [one for one in self.ids() if one not in rejected]
-        doomed = [one for one in accepted[:-kept] + rejected[:-REJECTED_KEPT] if one != self.current()]
+        doomed = [one for one in self._accepted()[kept:] + self.rejected()[:-REJECTED_KEPT] if one != self.current()]
         for generation in doomed:
             shutil.rmtree(self._folder / generation, ignore_errors=True)
         return doomed

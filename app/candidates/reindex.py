@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from app.candidates.generation import Contents, GenerationFolder
 from app.candidates.index import build_lists
 from app.candidates.recall import REFERENCES_EACH, REQUESTS, calibrated, sampled_requests
 from app.domain import Post
-from app.errors import BadArtefact
 from app.plan import load_plan
 from app.samples.tokens import Content
 from app.storage.catalogue import acted_on_together, popular_posts, stream_catalogue
@@ -27,8 +25,6 @@ from app.storage.jobs import JobKind
 from app.storage.prints import add_missing_prints
 from app.storage.stores import Stores
 from models.cascade import Cascade
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int | None], None]  # step, done, total
 
@@ -97,17 +93,12 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
 
 
 def _serving_artefact(folder: GenerationFolder, stores: Stores, posts: list[Post], progress: Progress) -> Artefact:
-    """The serving generation's network, or the pretrained start fitted to these posts."""
-    current = folder.current()
-    if current is not None:
-        try:
-            served = folder.load(current)
-        except BadArtefact as error:
-            log.error("%s; starting from the pretrained network instead", error)
-        else:
-            if served.manifest.origin != "start":
-                report, curves = folder.report(current), folder.curves(current)
-                return Artefact(served.network, "reindexed", current, served.plan, report, curves)
+    """The network of the best generation there is, or the pretrained start fitted to these posts."""
+    served = folder.load_best()
+    if served is not None and served.manifest.origin != "start":
+        generation = served.manifest.generation
+        report, curves = folder.report(generation), folder.curves(generation)
+        return Artefact(served.network, "reindexed", generation, served.plan, report, curves)
     return _start_artefact(stores, posts, progress)
 
 

@@ -117,10 +117,11 @@ class ServingCandidates:
         held = self._overlay.generation.manifest.generation if self._overlay else None
         if wanted is None or wanted in (held, self._refused):
             return
-        generation = await self._loaded(wanted)
-        self._refused = wanted if generation is None else None
-        if generation is None and held is None:
-            generation = await self._newest_whole(besides=wanted)
+        generation = await asyncio.to_thread(self._folder.load_best) if held is None else await self._loaded(wanted)
+        if generation is None or generation.manifest.generation != wanted:
+            self._refused = wanted
+        else:
+            self._refused = None
         if generation is None:
             return
         self._overlay = Overlay(generation)
@@ -137,16 +138,8 @@ class ServingCandidates:
         try:
             return await asyncio.to_thread(load_generation, self._folder.path(generation))
         except (BadArtefact, UnknownId) as error:
-            log.error("generation %s is refused, another serves on: %s", generation, error)
+            log.error("generation %s is refused: %s", generation, error)
             return None
-
-    async def _newest_whole(self, *, besides: str) -> Generation | None:
-        bad = {besides, *self._folder.rejected()}
-        for one in reversed([one for one in self._folder.ids() if one not in bad]):
-            found = await self._loaded(one)
-            if found is not None:
-                return found
-        return None
 
     async def _catch_up(self, overlay: Overlay) -> None:
         """Apply the changes since the generation was made; without the database, serve it as it is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from app.candidates.generation import GenerationFolder
 from app.domain import Sample
-from app.errors import BadArtefact
 from app.plan import Gate
 from app.samples.tokens import TokenTable
 from app.storage.catalogue import posts_shown_before
@@ -21,7 +19,6 @@ from app.training.outcome import HeldOut, outcome
 from models.cascade import Cascade
 from models.sizes import NetworkSizes
 
-log = logging.getLogger(__name__)
 Opponent = tuple[str | None, Cascade, datetime | None]  # generation, network, learnt from what was shown before
 
 
@@ -37,7 +34,7 @@ async def judge(
 ) -> Verdict | None:
     """Compare on the samples that neither has learnt from; None when the gate is off or there are none.
 
-    Where nothing serves, or what serves is damaged, the opponent is the pretrained `start`.
+    Where nothing serves, or nothing that is there is whole, the opponent is the pretrained `start`.
     """
     against, serving, learnt_before = _opponent(GenerationFolder(stores.settings.generations), start)
     samples = [
@@ -71,16 +68,12 @@ def _compared(
 
 def _opponent(folder: GenerationFolder, start: Cascade) -> Opponent:
     """The serving generation's network, and from when on it knows nothing of the log."""
-    current = folder.current()
-    if current is None:
+    served = folder.load_best()
+    if served is None:
         return None, start, None
-    try:
-        network = folder.load(current).network
-        held_out_since = folder.report(current).get("log", {}).get("held_out_since")
-    except BadArtefact as error:
-        log.error("%s; the gate compares with the pretrained start instead", error)
-        return None, start, None
-    return current, network, datetime.fromisoformat(held_out_since) if held_out_since else None
+    generation = served.manifest.generation
+    held_out_since = folder.report(generation).get("log", {}).get("held_out_since")
+    return generation, served.network, datetime.fromisoformat(held_out_since) if held_out_since else None
 
 
 def _same_tokens(one: NetworkSizes, other: NetworkSizes) -> bool:

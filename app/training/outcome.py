@@ -93,9 +93,9 @@ def _latest_of_accounts(held_out: HeldOut) -> NDArray[np.bool_]:
 def _scores(
     encoded: Encoded, samples: Sequence[Sample], rows: Mapping[str, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What serving orders by, match and ranking together, (samples, posts), -inf for what the history shows.
+    """Match and ranking together, (samples, posts), -inf for what the history shows; who has references, (samples,).
 
-    And who has references, (samples,).
+    Serving orders its few hundred best matches so; here all posts are, which differs only far down.
     """
     arrays = HistoryArrays(len(samples), max(len(sample.history) for sample in samples))
     for number, sample in enumerate(samples):

@@ -29,9 +29,11 @@ async def crowded(lane: Lane, *, waiting: int) -> AsyncIterator[None]:
     await lane.enter()
     tasks = [asyncio.create_task(lane.enter()) for _ in range(waiting)]
     await asyncio.sleep(0)
-    yield
-    for task in tasks:
-        task.cancel()
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:

@@ -19,7 +19,6 @@ from app.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 HOST = "127.0.0.1"
-HEAD_SECONDS = 0.3
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -31,6 +30,7 @@ class Service:
     lane: Lane
     metrics: Metrics
     stopping: asyncio.Event
+    answered: list[str]  # paths that reached the application
 
     async def connect(self) -> Streams:
         return await asyncio.open_connection(HOST, self.port)
@@ -39,23 +39,30 @@ class Service:
         self.lane.leave()
 
 
-async def answer_with_what_came(scope: Scope, receive: Receive, send: Send) -> None:
-    message = await receive()
-    await PlainTextResponse(b"got " + message["body"])(scope, receive, send)
+@pytest.fixture
+def head_seconds() -> float:
+    return 20.0
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
+async def service(head_seconds: float) -> AsyncIterator[Service]:
     metrics, stopping = Metrics(), asyncio.Event()
-    lane = Lane("serving", places=1, metrics=metrics)
-    turnstile = Turnstile({("POST", "/recommend"): lane}, metrics, stopping)
-    protocol = WireProtocol.behind(turnstile, head_seconds=HEAD_SECONDS)
-    config = uvicorn.Config(answer_with_what_came, http=protocol, lifespan="off", log_config=None, port=0)
+    lane = Lane("serving", places=1, metrics=metrics, queue_seconds=60)
+    turnstile = Turnstile({(method, "/recommend"): lane for method in ("GET", "POST")}, metrics, stopping)
+    protocol = WireProtocol.behind(turnstile, head_seconds=head_seconds)
+    answered: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        answered.append(scope["path"])
+        message = await receive()
+        await PlainTextResponse(b"got " + message["body"])(scope, receive, send)
+
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, port=0)
     async with running(uvicorn.Server(config)) as port:
         await lane.enter()
         waiting = [asyncio.create_task(lane.enter()) for _ in range(QUEUE_PLACES)]
         await asyncio.sleep(0)
-        yield Service(port, lane, metrics, stopping)
+        yield Service(port, lane, metrics, stopping, answered)
         for task in waiting:
             task.cancel()
 
@@ -133,12 +140,44 @@ async def test_a_body_in_pieces_is_waited_for(service: Service) -> None:
     assert (await answer(reader))[0] == 503
 
 
-async def test_a_body_that_never_ends_is_cut(service: Service) -> None:
+@pytest.mark.parametrize("head_seconds", [0.3])
+async def test_a_body_that_never_ends_is_answered_and_cut(service: Service) -> None:
     reader, writer = await service.connect()
     writer.write(request(b"x" * 100)[:-1])
+    status, headers, _ = await answer(reader)
 
-    async with asyncio.timeout(10 * HEAD_SECONDS):
-        assert await reader.read() == b""
+    assert (status, headers["connection"]) == (503, "close")
+    assert await reader.read() == b""
+
+
+async def test_the_query_does_not_matter(service: Service) -> None:
+    reader, writer = await service.connect()
+    writer.write(b"GET /recommend?user_id=u1 HTTP/1.1\r\nHost: t\r\n\r\n")
+
+    assert (await answer(reader))[0] == 503
+
+
+async def test_who_does_not_read_his_answers_is_cut_off(service: Service) -> None:
+    _, writer = await service.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    async def ask_for_ever() -> None:
+        while True:
+            writer.write(1000 * request(b""))
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(ask_for_ever(), 20)
+
+
+async def test_nothing_is_made_of_what_comes_behind_the_last_answer(service: Service) -> None:
+    reader, writer = await service.connect()
+    service.stopping.set()
+    writer.write(request() + request(b"[3]", path="/health"))
+
+    assert (await answer(reader))[0] == 503
+    assert await reader.read() == b""
+    assert service.answered == []
 
 
 async def test_a_long_body_is_dropped_and_the_connection_goes_on(service: Service) -> None:

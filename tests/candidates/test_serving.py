@@ -171,7 +171,7 @@ async def test_a_damaged_generation_is_refused_and_the_old_one_serves_on(serving
     assert serving.view().generation == good
 
 
-@pytest.mark.parametrize("pointer", [None, b"20260101T000000-beef\n", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("pointer", [None, b"", b"20260101T000000-beef\n", b"\xff\xfe\x00"])
 async def test_with_a_damaged_generation_or_pointer_a_start_serves_the_newest_whole_one(serving, stores, pointer):
     folder = GenerationFolder(stores.settings.generations)
     good = serving.view().generation

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import httpx
@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from app.storage.pictures import PictureFolder
-from app.storage.scene_book import FRESH_SECONDS
 from tests.intake.records import picture
 from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, OPS_KEY, Site
 
@@ -31,6 +30,16 @@ def ops(site: Site) -> Iterator[httpx.Client]:
     """A client of the API with the key of the operators."""
     with httpx.Client(base_url=site.address, headers={"Authorization": f"Bearer {OPS_KEY}"}) as ops:
         yield ops
+
+
+@contextmanager
+def _scene(ops: httpx.Client, scene: str, **parameters: float) -> Iterator[None]:
+    """A scene with these parameters while the block runs."""
+    ops.put(f"/scenes/{scene}", json=parameters).raise_for_status()
+    try:
+        yield
+    finally:
+        ops.delete(f"/scenes/{scene}").raise_for_status()
 
 
 def _act(user_id: str, post_id: str = "demo-0001") -> dict[str, object]:
@@ -77,11 +86,8 @@ def test_the_page_acts_for_simulated_people_and_its_own_visitor_only(http: httpx
 
 
 def test_the_feed_obeys_the_settings_of_its_scene(http: httpx.Client, ops: httpx.Client) -> None:
-    ops.put("/scenes/demo page", json={"category_posts_at_most": 1}).raise_for_status()
-    _wait_until_scenes_are_read_again()
-    categories = re.findall(r'class="category category-(\w+)"', http.get("/demo?user=person-004").text)
-    ops.delete("/scenes/demo page")
-    _wait_until_scenes_are_read_again()
+    with _scene(ops, "demo page", category_posts_at_most=1):
+        categories = re.findall(r'class="category category-(\w+)"', http.get("/demo?user=person-004").text)
 
     assert len(categories) > 1
     assert len(set(categories)) == len(categories)
@@ -91,20 +97,14 @@ def test_the_console_shows_the_page_that_the_settings_make_twice_the_same(
     http: httpx.Client, ops: httpx.Client
 ) -> None:
     http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
-    ops.put("/scenes/default", json={"author_posts_at_most": 1, "exploration_share": 0.1}).raise_for_status()
-    _wait_until_scenes_are_read_again()
-    pages = [re.findall(r"/admin/why[^\"]*post=([\w-]+)", http.get("/admin/user?id=person-004").text) for _ in "ab"]
-    ops.delete("/scenes/default")
-    _wait_until_scenes_are_read_again()
+    with _scene(ops, "default", author_posts_at_most=1, exploration_share=0.1):
+        shown = [http.get("/admin/user?id=person-004").text for _ in range(2)]
+    pages = [re.findall(r"/admin/why[^\"]*post=([\w-]+)", one) for one in shown]
 
     authors = [ops.get(f"/posts/{post_id}").json()["author_id"] for post_id in pages[0]]
     assert len(authors) > 1
     assert len(set(authors)) == len(authors)
     assert pages[0] == pages[1]
-
-
-def _wait_until_scenes_are_read_again() -> None:
-    time.sleep(FRESH_SECONDS + 0.1)
 
 
 def test_another_site_cannot_act_through_the_page(http: httpx.Client) -> None:
