@@ -73,11 +73,14 @@ def _draw_recall(axes: Axes, recall: dict[str, float] | None) -> None:
         axes.set_axis_off()
         return
     names = ["random", "popularity", "start", "trained"]
-    bars = axes.barh(names, [recall[name] for name in names], color=[QUIET, QUIET, QUIET, SERVING])
-    bars[-1].set_label("trained")
-    axes.errorbar([recall["trained"]], [3], xerr=[recall["standard_error"]], color=INK, capsize=3)
-    axes.bar_label(bars, fmt="%.3f", padding=12)
+    axes.barh(names, [recall[name] for name in names], color=[QUIET, QUIET, QUIET, SERVING])
+    errors = [0.0, 0.0, 0.0, recall["standard_error"]]
+    axes.errorbar([recall["trained"]], [3], xerr=errors[3:], color=INK, capsize=3)
+    for place, (name, error) in enumerate(zip(names, errors, strict=True)):
+        end = (recall[name] + error, place)
+        axes.annotate(f"{recall[name]:.3f}", end, xytext=(5, 0), textcoords="offset points", va="center", color=INK)
     axes.margins(x=0.25)
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _smoothed(values: list[float]) -> list[float]:
