@@ -200,7 +200,7 @@ def _generation(settings: Settings, data: Completeness, standing: Standing) -> I
     try:
         manifest = verify(folder.path(current))
         log = folder.report(current).get("log") or {}
-    except (BadArtefact, UnknownId, OSError, ValueError) as error:
+    except (BadArtefact, UnknownId) as error:
         remedy = "POST /generations/{generation}/promote with another, or tuwen reindex"
         yield Finding(Grade.PROBLEM, "generation", str(error), remedy)
         return

@@ -61,7 +61,7 @@ def _learnt_until(state: ApiState, generation: Generation) -> str | None:
     """When the newest exposure arrived that the serving network has learnt from; None for one that was not trained."""
     try:
         log = state.generations.report(generation.manifest.generation).get("log", {})
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return None  # its folder has gone; it serves from memory
     until = log.get("arrived_until")
     return until if isinstance(until, str) else None

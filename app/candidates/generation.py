@@ -142,8 +142,15 @@ class GenerationFolder:
         return read_manifest(self.path(generation))
 
     def report(self, generation: str) -> dict[str, Any]:
-        """The training report of a generation."""
-        report: dict[str, Any] = json.loads((self.path(generation) / REPORT).read_text())
+        """The training report of a generation. Raises UnknownId, BadArtefact."""
+        folder = self.path(generation)
+        try:
+            content = (folder / REPORT).read_bytes()
+        except OSError as error:
+            raise BadArtefact(f"generation {generation}: {REPORT} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != read_manifest(folder).files.get(REPORT):
+            raise BadArtefact(f"generation {generation}: {REPORT} is damaged; promote another or reindex")
+        report: dict[str, Any] = json.loads(content)
         return report
 
     def curves(self, generation: str) -> bytes | None:

@@ -48,7 +48,7 @@ def _read_until(folder: GenerationFolder, generation: str | None) -> datetime:
     try:
         log = folder.report(generation).get("log", {}) if generation else {}
         return datetime.fromisoformat(log["arrived_until"]) if log else NEVER
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return NEVER
 
 

@@ -98,7 +98,7 @@ def _report(parts: PageParts) -> Mapping[str, object]:
     current = parts.generations.current()
     try:
         return parts.generations.report(current) if current else {}
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return {}
 
 

@@ -7,6 +7,7 @@ and writes that down, so that a killed trainer does the rest of the same cycle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.candidates.encode import start_network, start_sizes, token_source
-from app.candidates.generation import GenerationFolder
+from app.candidates.generation import GenerationFolder, verify
 from app.candidates.reindex import Artefact
 from app.domain import Sample
-from app.errors import BadInput, BadSettings
+from app.errors import BadArtefact, BadInput, BadSettings, UnknownId
 from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.stream import evaluation_chunks, training_chunks
@@ -167,7 +168,9 @@ async def _catalogue(stores: Stores) -> Catalogue:
 
 def _begun(stores: Stores, engine: SyncEngine, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle:
     """A new cycle, written down."""
-    base, learnt = learnt_until(stores, sizes)
+    generations = GenerationFolder(stores.settings.generations)
+    best = generations.load_best()
+    base, learnt = _continued(generations, best.manifest.generation if best else None, sizes)
     watermark = current_watermark(engine)
     since = Watermark(datetime.fromisoformat(learnt["arrived_until"])) if learnt else None
     if not count_exposures(engine, since=None, until=watermark):
@@ -196,28 +199,45 @@ def _split(engine: SyncEngine, plan: TrainingPlan, held_out: str | None) -> date
 
 
 def _resumed(stores: Stores, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle | None:
-    """The cycle that a killed trainer had begun, if it was of the same plan and its base is still there."""
+    """The cycle that a killed trainer had begun, if it was of the same plan and its base is still there, and whole."""
     try:
         values = json.loads((folder / CYCLE).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
-    bases = (None, *GenerationFolder(stores.settings.generations).ids())
-    if {name: values.get(name) for name in choices} != choices or values["base"] not in bases:
+    if {name: values.get(name) for name in choices} != choices or not _is_whole(stores, values["base"]):
         return None
     moments = ("arrived_since", "shown_since", "arrived_until", "held_out_since")
     return Cycle(**values | {name: datetime.fromisoformat(values[name]) if values[name] else None for name in moments})
 
 
+def _is_whole(stores: Stores, base: str | None) -> bool:
+    """Whether a cycle can continue this generation; None is the pretrained start."""
+    if base is None:
+        return True
+    try:
+        verify(GenerationFolder(stores.settings.generations).path(base))
+    except (BadArtefact, UnknownId):
+        return False
+    return True
+
+
 def learnt_until(stores: Stores, sizes: NetworkSizes) -> tuple[str | None, dict[str, Any] | None]:
     """The serving generation if it was trained with these sizes, and how far its network had read the log."""
     folder = GenerationFolder(stores.settings.generations)
-    current = folder.current()
-    if current is None:
+    try:
+        return _continued(folder, folder.current(), sizes)
+    except BadArtefact:  # the next cycle begins from what is whole
         return None, None
-    report = folder.report(current)
+
+
+def _continued(
+    folder: GenerationFolder, generation: str | None, sizes: NetworkSizes
+) -> tuple[str | None, dict[str, Any] | None]:
+    """The generation if its network can be continued with these sizes, and how far that had read the log."""
+    report = folder.report(generation) if generation else {}
     same = report.get("network") == json.loads(json.dumps(asdict(sizes)))
-    return (current, report["log"]) if same and "log" in report else (None, None)
+    return (generation, report["log"]) if same and "log" in report else (None, None)
 
 
 def new_exposures(stores: Stores, engine: SyncEngine, plan: TrainingPlan, *, sizes: dict[str, object]) -> int:
@@ -233,8 +253,13 @@ def new_exposures(stores: Stores, engine: SyncEngine, plan: TrainingPlan, *, siz
 def _rejected_until(folder: GenerationFolder, plan: TrainingPlan, sizes: NetworkSizes) -> list[str]:
     """How far rejected trainings of this very plan had read the log: the same data again would end the same way."""
     choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
-    reports = [folder.report(generation) for generation in folder.rejected()]
-    return [one["log"]["arrived_until"] for one in reports if {name: one.get(name) for name in choices} == choices]
+    read = []
+    for generation in folder.rejected():
+        with contextlib.suppress(BadArtefact, UnknownId):  # damaged, or just pruned
+            report = folder.report(generation)
+            if {name: report.get(name) for name in choices} == choices:
+                read.append(report["log"]["arrived_until"])
+    return read
 
 
 def _first_network(stores: Stores, cycle: Cycle, start: Cascade) -> Cascade:

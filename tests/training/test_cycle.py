@@ -10,7 +10,7 @@ from app.candidates.reindex import run_reindex
 from app.errors import BadInput
 from app.storage.postgres import sync_engine
 from app.trainer import train_once
-from models.artefact import same_weights
+from models.artefact import WEIGHTS, same_weights
 from tests.candidates.worlds import fill
 from tests.toy_world import ToyWorld
 
@@ -94,6 +94,38 @@ async def test_a_cancelled_cycle_is_resumed_where_it_was(stores, engine):
     report = GenerationFolder(stores.settings.generations).report(generation)
     assert report["log"]["arrived_until"] == notes["arrived_until"]
     assert not (stores.settings.home / "training" / "cycle.json").exists()
+
+
+async def test_beside_a_damaged_generation_the_next_cycle_continues_from_the_one_before(stores, engine):
+    await fill(stores, ToyWorld(users_count=20))
+    first = await train(stores, engine)
+    damaged = await run_reindex(stores, requested_by="test")
+    await fill(stores, ToyWorld(users_count=30), pictures=False)
+    folder = GenerationFolder(stores.settings.generations)
+    weights = folder.path(damaged) / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+    second = await train(stores, engine)
+
+    assert folder.report(second)["continued_from"] == first
+    assert folder.load_best().manifest.generation == second
+
+
+async def test_a_cycle_whose_base_was_damaged_meanwhile_is_begun_anew(stores, engine):
+    await fill(stores, ToyWorld(users_count=20))
+    first = await train(stores, engine)
+    await fill(stores, ToyWorld(users_count=30), pictures=False)
+
+    def stop(report):
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        await train(stores, engine, tell=stop)
+    folder = GenerationFolder(stores.settings.generations)
+    (folder.path(first) / "report.json").write_text("{")
+    second = await train(stores, engine)
+
+    assert folder.report(second)["continued_from"] is None, "nothing else was whole"
 
 
 async def test_without_any_log_there_is_nothing_to_train_on(stores, engine):

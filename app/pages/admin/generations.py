@@ -164,7 +164,7 @@ def _row(folder: GenerationFolder, generation: str, serving: str | None) -> Gene
     """What a generation says of itself, as far as it can be read."""
     try:
         manifest, report = folder.manifest(generation), folder.report(generation)
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return GenerationRow(generation, None, None, generation == serving, None, None, None, None)
     recall = report.get("evaluation", {}).get("matching", {}).get(RECALL, {})
     return GenerationRow(

@@ -129,7 +129,7 @@ def learnt_until(folder: GenerationFolder) -> datetime | None:
     current = folder.current()
     try:
         log = folder.report(current).get("log", {}) if current else {}
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return None
     return datetime.fromisoformat(log["arrived_until"]) if "arrived_until" in log else None
 

@@ -89,7 +89,7 @@ def _report(folder: GenerationFolder, generation: str | None) -> tuple[dict[str,
         return {}, False
     try:
         return folder.report(generation), CURVES in folder.manifest(generation).files
-    except (OSError, ValueError, BadArtefact, UnknownId):
+    except (BadArtefact, UnknownId):
         return {}, False
 
 
