@@ -15,11 +15,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 o
 UNREADABLE = (OSError, TypeError, AttributeError, ValueError, LookupError, RecursionError, MemoryError)
 log = logging.getLogger(__name__)
 Json = TypeVar("Json", list[str], dict[str, Any])
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -237,8 +238,9 @@ def load_generation(folder: Path) -> Generation:
     """Verify and load the generation in a folder. Raises BadArtefact."""
     manifest = verify(folder)
     try:
-        network = load_network(folder)
-        posts = read_columns(folder / POSTS)
+        network = _rested(lambda: load_network(folder))
+        posts = _rested(lambda: read_columns(folder / POSTS))
+        index = _rested(lambda: read_index(folder))
         loaded = Generation(
             manifest=manifest,
             network=network,
@@ -248,7 +250,7 @@ def load_generation(folder: Path) -> Generation:
             latest_first=posts.latest_first,
             vectors=_mapped(folder / VECTORS),
             quality=_mapped(folder / QUALITY),
-            index=read_index(folder),
+            index=index,
             popular=_read_json(folder / POPULAR, list),
             plan=_read_json(folder / PLAN, dict),
         )
@@ -258,7 +260,7 @@ def load_generation(folder: Path) -> Generation:
     shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
     if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.posts != shapes[0]:
         raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
-    if not loaded.index.holds(loaded.vectors, loaded.quality):
+    if not _rested(lambda: loaded.index.holds(loaded.vectors, loaded.quality)):
         raise BadArtefact(f"generation {folder.name}: its index is of other vectors")
     return loaded
 
@@ -337,14 +339,27 @@ def _mapped(file: Path) -> NDArray[np.float32]:
 
 
 def _sha256(file: Path) -> str:
-    """Of a whole file, with a rest after every chunk: it is done beside requests, which must not queue up meanwhile."""
+    """Of a whole file, with a rest after every chunk."""
     digest = hashlib.sha256()
     with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK_BYTES):
-            began = time.thread_time()
-            digest.update(chunk)
-            time.sleep(RESTS * (time.thread_time() - began))
+        while _rested(lambda: _digested(digest, opened)):
+            pass
     return digest.hexdigest()
+
+
+def _digested(digest: hashlib._Hash, opened: BinaryIO) -> bool:
+    """Takes in the next chunk; False after the last."""
+    chunk = opened.read(CHUNK_BYTES)
+    digest.update(chunk)
+    return bool(chunk)
+
+
+def _rested(work: Callable[[], Done]) -> Done:
+    """Do a piece of work, then rest: it is done beside requests, which must not queue up meanwhile."""
+    began = time.thread_time()
+    done = work()
+    time.sleep(RESTS * (time.thread_time() - began))
+    return done
 
 
 def _write_synced(file: Path, content: bytes) -> None:
