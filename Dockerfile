@@ -15,10 +15,12 @@ RUN scripts/setup.sh packages
 COPY . .
 RUN scripts/setup.sh runtime && .venv/bin/python -m compileall -q app models migrations
 # What only makers of the packages need: tests (not numpy's, which numpy.testing imports), C++ headers, test programs, pip.
+# And pyarrow's clients of Flight and S3, for files are local: pyarrow.fs does without, and only pyarrow.flight is lost.
 RUN cd .venv/lib/python3*/site-packages && \
     find . -type d \( -name tests -not -path './numpy/*' -o -path ./torch/test -o -path './*/include' \) -prune \
         -exec rm -r {} + && \
     find torch/bin -type f -not -name torch_shm_manager -delete && \
+    rm -f pyarrow/*flight* pyarrow/*s3* && \
     /app/.venv/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.11-slim
