@@ -16,12 +16,11 @@ COPY . .
 RUN scripts/setup.sh runtime && .venv/bin/python -m compileall -q app models migrations
 # What only makers of the packages need: tests (not numpy's, which numpy.testing imports), C++ headers, test programs, pip.
 # And pyarrow's clients of Flight and S3, for files are local: pyarrow.fs does without, and only pyarrow.flight is lost.
-RUN cd .venv/lib/python3*/site-packages && \
-    find . -type d \( -name tests -not -path './numpy/*' -o -path ./torch/test -o -path './*/include' \) -prune \
-        -exec rm -r {} + && \
-    find torch/bin -type f -not -name torch_shm_manager -delete && \
-    rm -f pyarrow/*flight* pyarrow/*s3* && \
-    /app/.venv/bin/pip uninstall --quiet --yes pip
+RUN find .venv -type d \( -name tests -not -path '*/site-packages/numpy/*' -o -path '*/torch/test' -o -name include \) \
+        -prune -exec rm -r {} + && \
+    find .venv -type f \( -path '*/torch/bin/*' -not -name torch_shm_manager -o -path '*/pyarrow/*flight*' \
+        -o -path '*/pyarrow/*s3*' \) -delete && \
+    .venv/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home tuwen && install --directory --owner=tuwen /data
