@@ -15,11 +15,12 @@ RUN scripts/setup.sh packages
 COPY . .
 RUN scripts/setup.sh runtime && .venv/bin/python -m compileall -q app models migrations
 # What only makers of the packages need: tests (not numpy's, which numpy.testing imports), C++ headers, test programs, pip.
-RUN cd .venv/lib/python3*/site-packages && \
-    find . -type d \( -name tests -not -path './numpy/*' -o -path ./torch/test -o -path './*/include' \) -prune \
-        -exec rm -r {} + && \
-    find torch/bin -type f -not -name torch_shm_manager -delete && \
-    /app/.venv/bin/pip uninstall --quiet --yes pip
+# And pyarrow's clients of Flight and S3, for files are local: pyarrow.fs does without, and only pyarrow.flight is lost.
+RUN find .venv -type d \( -name tests -not -path '*/site-packages/numpy/*' -o -path '*/torch/test' -o -name include \) \
+        -prune -exec rm -r {} + && \
+    find .venv -type f \( -path '*/torch/bin/*' -not -name torch_shm_manager -o -path '*/pyarrow/*flight*' \
+        -o -path '*/pyarrow/*s3*' \) -delete && \
+    .venv/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home tuwen && install --directory --owner=tuwen /data

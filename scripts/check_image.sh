@@ -1,9 +1,9 @@
 #!/bin/sh
 # Build the image and run it as docker-compose.yml does, without a daemon: scripts/check_image.sh [OPTIONS OF buildah build]
 #
-# Needs buildah and podman; for the four services also Docker Compose 2 or newer as a command of `docker` (no daemon) and, as
-# root, networks of podman that know names. What podman needs here beyond its defaults, such as another runtime or limits, is
-# said in a containers.conf that $CONTAINERS_CONF names. For images that cannot be pulled see scripts/stand_in.sh.
+# Needs buildah and podman; for the four services also root, Docker Compose 2 or newer as a command of `docker` (no daemon),
+# and podman's networks from netavark with aardvark-dns. What podman needs here beyond its defaults, such as another runtime
+# or limits, says a containers.conf that $CONTAINERS_CONF names. For images that cannot be pulled see scripts/stand_in.sh.
 # Says what was checked, what was not, and ends with 1 if anything is wrong.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -80,19 +80,15 @@ if ! docker compose version >/dev/null 2>&1; then
     skipped "docker-compose.yml: docker compose is not here"
     exit $failed
 fi
+if [ "$(podman info --format '{{.Host.NetworkBackend}}')" != netavark ]; then
+    skipped "docker-compose.yml: only podman's networks from netavark give names on two networks, one of them internal"
+    exit $failed
+fi
 awk '/=$/ {print $0 "secret" NR}' .env.example >"$WORK/env"
 # shellcheck disable=SC1091 # it is made here
 set -a && . "$WORK/env" && set +a
-# podman gives no names on an internal network, and only those of one network to a container on two.
-cat >"$WORK/podman.yml" <<'YAML'
-services: {api: {networks: !override [stores]}}
-networks: {stores: {internal: false}}
-YAML
-compose() {
-    docker compose --project-name "$NAME" --env-file "$WORK/env" --file docker-compose.yml --file "$WORK/podman.yml" "$@"
-}
-done_well "docker compose config" docker compose --env-file "$WORK/env" config --quiet
-skipped "the two networks: all four services are on one, which is not internal"
+compose() { docker compose --project-name "$NAME" --env-file "$WORK/env" --file docker-compose.yml "$@"; }
+done_well "docker compose config" compose config --quiet
 for store in postgres:postgresql-17 valkey:valkey-server,valkey-tools; do
     image=$(sed -n "s/^    image: \(.*${store%%:*}:[0-9]*\)$/\1/p" docker-compose.yml)
     case $image in */*) ;; *) image=library/$image ;; esac
@@ -124,6 +120,9 @@ status() { curl --silent --output "$WORK/answer" --write-out '%{http_code}' "$@"
 client() { status "$TUWEN$1" -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "$2"; }
 if ! up; then bad "the four services do not come up"; exit 1; fi
 good "the four services are up: $(compose ps --format '{{.Service}} {{.Status}};' | tr '\n' ' ')"
+ways_out() { compose exec -T "$1" grep -c '^[^[:space:]]*[[:space:]]*00000000' /proc/net/route; }
+for service in trainer postgres valkey; do same "ways of $service out of the inner network" "$(ways_out $service)" 0; done
+same "/health/ready without a generation" "$(status "$TUWEN/health/ready")" 503
 # Posts, events and an answer: the guide for app developers, as its reader follows it.
 awk '/^## In Python/ {exit} /^```$/ {inside = 0} inside; /^```sh$/ {inside = 1}' docs/api-guide.md >"$WORK/guide"
 export TUWEN KEY="$TUWEN_CLIENT_KEY" OPS_KEY="$TUWEN_OPS_KEY"
@@ -133,23 +132,46 @@ same "a picture is taken" "$(status -T docs/pictures/demo.png "$TUWEN/posts/nood
 health() { curl --silent "$TUWEN/health" -H "Authorization: Bearer $TUWEN_ADMIN_KEY" |
     grep -o '"status":"[a-z ]*"' | head -n 1; }
 same "health" "$(health)" '"status":"ready"'
+same "/health/ready" "$(status "$TUWEN/health/ready")" 200
 same "/recommend" "$(client /recommend '{"user_id": "new", "k": 2}')" 200
 done_well "tuwen reindex" compose exec -T api tuwen reindex
-# Enough of a log for a training cycle. Exit code 3 says that the gate refuses its network, which does not matter here.
-cat >"$WORK/log.py" <<'PYTHON'
-import datetime, json
+# A post, and enough of a log for a training cycle. Exit code 3 says that the gate refuses the network: no fault here.
+cat >"$WORK/files.py" <<'PYTHON'
+import datetime, json, pyarrow.parquet, sys
+run, count = sys.argv[1], int(sys.argv[2])
 now = datetime.datetime.now(datetime.UTC)
+posts = {"post_id": [f"import-{run}"], "title": ["周末徒步，山顶看云"]}
+pyarrow.parquet.write_table(pyarrow.table(posts), "/tmp/posts.parquet")
 with open("/tmp/shown.jsonl", "w") as shown, open("/tmp/acts.jsonl", "w") as acts:
-    for i in range(400):
-        at = (now - datetime.timedelta(minutes=400 - i)).isoformat()
+    for i in range(count):
+        at = (now - datetime.timedelta(seconds=count - i)).isoformat()
         where = {"post_id": ("noodles-2", "beach-2")[i % 2], "scene": "home", "position": 0}
-        print(json.dumps({"exposure_id": f"e{i}", "user_id": f"u{i % 9}", "shown_at": at, **where}), file=shown)
+        print(json.dumps({"exposure_id": f"{run}-{i}", "user_id": f"u{i % 9}", "shown_at": at, **where}), file=shown)
         if i % 2:
-            print(json.dumps({"behaviour_id": f"b{i}", "exposure_id": f"e{i}", "kind": "click", "at": at}), file=acts)
+            click = {"behaviour_id": f"{run}-{i}", "exposure_id": f"{run}-{i}", "kind": "click", "at": at}
+            print(json.dumps(click), file=acts)
 PYTHON
-in_trainer() { compose exec -T trainer "$@" <"$WORK/log.py"; }
-done_well "tuwen import" in_trainer sh -c 'python - && tuwen import --exposures /tmp/shown.jsonl --behaviours /tmp/acts.jsonl'
-done_well "tuwen train" in_trainer sh -c 'tuwen train || [ $? = 3 ]'
+imported() {
+    compose exec -T trainer sh -c "python - $1 $2 && cd /tmp &&
+        tuwen import --posts posts.parquet --exposures shown.jsonl --behaviours acts.jsonl" <"$WORK/files.py"
+}
+done_well "tuwen import" imported once 400
+same "an imported post" "$(status "$TUWEN/posts/import-once" -H "Authorization: Bearer $KEY")" 200
+done_well "tuwen train" compose exec -T trainer sh -c 'tuwen train || [ $? = 3 ]'
+# The trainer takes a thousand new exposures for a cycle of its own.
+trainer_trained() {
+    for _ in $(seq 60); do
+        curl --silent "$TUWEN/health" -H "Authorization: Bearer $TUWEN_ADMIN_KEY" |
+            grep -q '"kind":"train","state":"done"[^}]*"requested_by":"trainer"' && return
+        sleep 5
+    done
+    compose logs --tail 5 trainer
+    return 1
+}
+done_well "tuwen import, three times as much" imported more 1200
+done_well "the trainer trains by itself" trainer_trained
+same "/metrics" "$(status "$TUWEN/metrics" -H "Authorization: Bearer $OPS_KEY")" 200
+done_well "/metrics tells of the trainer" grep '^tuwen_job_seconds{kind="train"} [0-9]' "$WORK/answer"
 compose restart --timeout 30 >/dev/null 2>&1
 sleep 10
 if up; then good "they restart"; else bad "they do not restart"; fi
