@@ -28,7 +28,8 @@ def main() -> None:
     try:
         settings = load_settings()
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for chatty in ("alembic", "faiss.loader"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         if arguments.command == "serve":
             sys.exit(_serve(arguments, settings))
         sys.exit(asyncio.run(_loaded(arguments.run)(arguments, settings)))
