@@ -15,6 +15,7 @@ from models.behaviour_prediction import BehaviourPrediction
 from models.feature_extraction import FeatureExtraction
 from models.interest import Interest
 from models.matching import LATEST, Matching
+from models.precision import exact
 from models.sizes import NetworkSizes
 
 
@@ -47,14 +48,15 @@ class Cascade(nn.Module):
         semantic = F.embedding(batch.history.post, vectors)  # its backward is many times faster than that of an index
         fused = self.fuse(semantic, batch.history)
         exposed, worth = vectors[batch.exposed][:, None], quality[batch.exposed][:, None]
-        logits = self.predict(exposed, worth, fused, batch.history.mask, batch.position[:, None])
+        logits = self.predict(exposed, worth, fused, batch.history.mask, batch.position[:, None]).float()
         targets = batch.targets()
         history = batch.history.at(targets)
         scores, _ = self.match(vectors, quality, semantic.index_select(0, targets), history)
         if not len(targets):
             return Predictions(logits[:, 0], targets, scores, scores)
-        following = self.interest(fused.index_select(0, targets), history.mask) @ vectors.T
-        return Predictions(logits[:, 0], targets, scores, scores + following)
+        interest = self.interest(fused.index_select(0, targets), history.mask)
+        with exact():
+            return Predictions(logits[:, 0], targets, scores, scores + interest.float() @ vectors.T)
 
     def encode(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
         """Semantic vectors (posts, semantic_width) of unit length and qualities (posts,)."""

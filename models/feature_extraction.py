@@ -73,7 +73,8 @@ class FeatureExtraction(nn.Module):
         for layer in self.lower_layers:
             tokens = layer(tokens, src_key_padding_mask=~seen)
         joint = self.norm(first_output(self.last_layer, tokens, ~seen))
-        return F.normalize(start + self.semantic(joint), dim=-1), self.quality(joint).squeeze(-1)
+        vector = F.normalize(start.float() + self.semantic(joint).float(), dim=-1)
+        return vector, self.quality(joint).squeeze(-1).float()
 
     def _seen(self, posts: PostTokens) -> tuple[Tensor, Tensor]:
         """What the chosen modality may look at: (posts,) and (posts, words) bool."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.batch import BEHAVIOURS
+from models.precision import exact
 
 LATEST = 30  # references looked at, the latest ones
 FIRST_TAU = 10.0
@@ -37,8 +38,13 @@ class Matching(nn.Module):
         """Scores (batch, candidates).
 
         references (batch, references, width), log_weights (batch, references) with -inf where padded,
-        candidates (candidates, width), quality (candidates,).
+        candidates (candidates, width), quality (candidates,). Exact, whatever the precision around it: hundredths of a
+        score decide what is first.
         """
+        with exact():
+            return self._scores(references, log_weights, candidates, quality)
+
+    def _scores(self, references: Tensor, log_weights: Tensor, candidates: Tensor, quality: Tensor) -> Tensor:
         # As logsumexp, in half of its passes over (batch, references, candidates): tau bounds what exp gets to +-50.
         heaviest = log_weights.amax(dim=1, keepdim=True).detach()
         match = ((self.tau * references) @ candidates.T).add_((log_weights - heaviest)[..., None])

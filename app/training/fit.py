@@ -6,13 +6,11 @@ import ctypes
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from app.domain import Sample
 from app.plan import TrainingPlan
@@ -20,6 +18,7 @@ from app.samples.collate import Collator
 from app.training.checkpoint import Place, load_checkpoint, save_checkpoint
 from models.cascade import Cascade
 from models.loss import losses
+from models.precision import quick_kernels, rounded
 
 LONGEST_GRADIENT = 1.0
 GIVE_BACK_STEPS = 5  # between two times at which freed memory goes back to the system
@@ -79,7 +78,7 @@ class Fit:
         torch.manual_seed(self._plan.seed)
         place = load_checkpoint(checkpoint, network=self.network, optimiser=self._optimiser) or Place(0, 0, 0)
         step = place.step
-        with quick_products():
+        with quick_kernels():
             for epoch in range(place.epoch, self._plan.epochs):
                 done = place.step_of_epoch if epoch == place.epoch else 0
                 for number, samples in enumerate(islice(batches(epoch), done, None), start=done + 1):
@@ -99,7 +98,9 @@ class Fit:
         began = time.perf_counter()
         self.network.train()
         batch = self._collator.batch(samples)
-        found = losses(self.network(batch), batch)
+        with rounded():
+            predictions = self.network(batch)
+        found = losses(predictions, batch)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate * _schedule(step, self._plan.warmup_steps, self._steps)
         self._optimiser.zero_grad(set_to_none=True)
@@ -115,22 +116,6 @@ class Fit:
             behaviour_loss=found.behaviour.item(),
             serving_loss=found.serving.item(),
         )
-
-
-@contextmanager
-def quick_products() -> Iterator[None]:
-    """Multiply matrices by oneDNN's kernels, which on some processors (AMX) may round the factors to bfloat16.
-
-    On others they compute in float32, as those of MKL do, and still take half of their time on an AMD EPYC. Only for
-    training: what serves is exact. PyTorch's fused attention is slow with this setting, its plain one is not.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _give_back_memory() -> None:
