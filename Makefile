@@ -29,8 +29,14 @@ serve: install
 bench: install-dev
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
+# Half of their time the tests wait, so several run at once; but those that hold limits of time have the machine to themselves.
 test: install-dev
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -m "not trust" --numprocesses 3 --dist loadfile; others=$$?; \
+	$(BIN)/python -m pytest -m trust && exit $$others
+endif
 
 trust: install-dev
 	@$(BIN)/python -m scripts.trust $(ARGS)
