@@ -66,11 +66,10 @@ async def page_defaults(state: ApiState, body: PageBody, user_id: str) -> Mappin
 
 async def page_content(state: ApiState, request: RecommendRequest) -> dict[str, Any]:
     """A page as the client reads it, recorded as shown if the request wants that."""
-    async with state.turns.of(request.user_id):
-        user = await load_user_state(state.stores, request.user_id)
-        is_fresh = await state.freshen(user)
-        moment = datetime.now(UTC)
-        found = await recommend(state.stores, state.candidates.view(), request, moment=moment, user=user)
+    user = await load_user_state(state.stores, request.user_id)
+    is_fresh = await state.freshen(user)
+    moment = datetime.now(UTC)
+    found = await recommend(state.stores, state.candidates.view(), request, moment=moment, user=user)
     degraded = set(found.degraded) if is_fresh else {*found.degraded, CHANGES}
     exposure_ids = await _record(state, found, request, moment) if request.record_exposures else []
     if exposure_ids is None:

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from app.api.checks import StoreChecks
 from app.api.limits import Lane
 from app.api.reindex_child import ReindexChildren
-from app.api.turns import UserTurns
 from app.candidates.generation import GenerationFolder
 from app.candidates.serving import ServingCandidates
 from app.errors import Unavailable
@@ -41,7 +40,6 @@ class ApiState:
     freshening: Flights[None]
     stopping: asyncio.Event  # set: it answers, and wants no more requests
     scenes: SceneBook
-    turns: UserTurns
     batch: asyncio.Lock  # held while a batch of recommendations is written
     started_at: float  # monotonic seconds
 
@@ -73,7 +71,6 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
         stopping=asyncio.Event(),
         scenes=SceneBook(stores),
-        turns=UserTurns(patience_seconds=stores.settings.recommend_patience_seconds / 2),
         batch=asyncio.Lock(),
         started_at=time.monotonic(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -15,10 +16,12 @@ from app.recommend.filters import unknown_ids
 from app.recommend.request import Recommendation, RecommendRequest
 from app.storage.cache import Cache
 from app.storage.pages import Feed, read_feed, save_page
+from app.storage.reservations import Overtaken
 from app.storage.stores import Stores
 from app.storage.trace import Trace, tags_of
 from app.storage.user_state import CACHE, LoadedUser, load_user_state
 
+TRIES = 3  # pages made for one call while others for the same user take their posts
 CHANCE = Random()  # noqa: S311 (decides which new post is tried, nothing that anybody must not guess)
 
 
@@ -39,9 +42,45 @@ async def recommend(
     if not user.state.personalised:
         request = replace(request, session=())
     feed, without = await _feed(stores.cache, request)
+    degraded = {*user.degraded, *without}
     # A feed that goes on knows what it has got; and whoever asks for posts seen before asks for these too.
     is_free = request.cursor is None and not request.include_seen
-    reserved = user.reserved.post_ids if is_free else ()
+    reservations = user.reserved
+    for tries_left in reversed(range(TRIES)):
+        reserved = reservations.post_ids if is_free else ()
+        found, left = _page(view, request, user, feed, reserved=reserved, moment=moment)
+        page = [post.post_id for post in found.posts]
+        cursor = None
+        try:
+            cursor = await save_page(
+                stores.cache,
+                request.user_id,
+                feed,
+                page,
+                reservations=reservations,
+                reserved_seconds=request.reserved_seconds,
+                unless_overtaken=is_free and tries_left > 0,
+                goes_on=0 < len(page) < left,
+            )
+        except Unavailable:
+            degraded.add(CACHE)
+        except Overtaken as overtaken:
+            reservations = overtaken.now
+            continue
+        break
+    return replace(found, cursor=cursor, degraded=tuple(sorted(degraded)))
+
+
+def _page(
+    view: CandidateView,
+    request: RecommendRequest,
+    user: LoadedUser,
+    feed: Feed,
+    *,
+    reserved: Sequence[str],
+    moment: datetime,
+) -> tuple[Recommendation, int]:
+    """The answer without a cursor, and how many posts were left before it."""
     choice = choose_posts(view, request, user.state, returned=feed.post_ids, reserved=reserved, moment=moment)
     choice = explored(view, request, choice, moment=moment, chance=CHANCE)
     posts = recommended_posts(view, choice, language=request.language)
@@ -51,13 +90,13 @@ async def recommend(
         posts=posts,
         cursor=None,
         shortfall=shortfall(request, choice, returned=len(feed.post_ids)),
-        degraded=tuple(sorted({*user.degraded, *without})),
+        degraded=(),
         ignored_ids=unknown_ids(view, request),
         personalised=user.state.personalised,
         experiment=request.experiment,
         arm=request.arm,
     )
-    return await _with_cursor(stores.cache, request, found, feed=feed, user=user, left=choice.passing.left)
+    return found, choice.passing.left
 
 
 def _trace(view: CandidateView, request: RecommendRequest, choice: Choice) -> Trace:
@@ -77,23 +116,3 @@ async def _feed(cache: Cache, request: RecommendRequest) -> tuple[Feed, tuple[st
         return await read_feed(cache, request.user_id, request.cursor), ()
     except Unavailable:
         return Feed(), (CACHE,)
-
-
-async def _with_cursor(
-    cache: Cache, request: RecommendRequest, found: Recommendation, *, feed: Feed, user: LoadedUser, left: int
-) -> Recommendation:
-    """The answer with the cursor for the next page, when any of the posts `left` before it remain for one."""
-    page = [post.post_id for post in found.posts]
-    try:
-        cursor = await save_page(
-            cache,
-            request.user_id,
-            feed,
-            page,
-            reservations=user.reserved,
-            reserved_seconds=request.reserved_seconds,
-            goes_on=0 < len(page) < left,
-        )
-    except Unavailable:
-        return replace(found, degraded=tuple(sorted({*found.degraded, CACHE})))
-    return replace(found, cursor=cursor)

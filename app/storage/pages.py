@@ -17,7 +17,7 @@ import orjson
 
 from app.errors import ExpiredCursor
 from app.storage.cache import Cache
-from app.storage.reservations import Reservations
+from app.storage.reservations import Overtaken, Reservations
 
 KEPT_SECONDS = 30 * 60
 TOKEN_BYTES = 16
@@ -49,11 +49,13 @@ async def save_page(
     *,
     reservations: Reservations,
     reserved_seconds: float,
+    unless_overtaken: bool,
     goes_on: bool,
 ) -> str | None:
     """Keep what a page has added to the feed, reserve it, and give the cursor for what follows, if anything does.
 
-    Raises Unavailable.
+    Raises Unavailable, and with `unless_overtaken` Overtaken when another page was reserved since the reservations were
+    read.
     """
     recent, segments = (*feed.recent, *page), feed.segments
     goes_on = goes_on and len(feed.earlier) + len(recent) < FEED_POSTS_AT_MOST
@@ -68,9 +70,10 @@ async def save_page(
                 pipeline.expire(_segment_key(segment), KEPT_SECONDS)
             pipeline.set(_key(cursor), orjson.dumps((_digest(user_id), segments, recent)), ex=KEPT_SECONDS)
         if reserved_seconds and page:
-            reservations.extend(pipeline, user_id, page, seconds=reserved_seconds)
-        if len(pipeline):
-            await pipeline.execute()
+            reservations.extend(pipeline, user_id, page, seconds=reserved_seconds, unless_overtaken=unless_overtaken)
+        results = await pipeline.execute() if len(pipeline) else []
+    if reserved_seconds and page and results[-1] is not None:
+        raise Overtaken(Reservations.of(results[-1]))
     return cursor if goes_on else None
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.turns import UserTurns
 from app.intake.posts import PostRecord, save_posts, set_hidden
 from app.storage.stores import Stores
 
@@ -52,15 +51,6 @@ async def test_two_calls_at_the_same_moment_have_no_post_in_common(client: httpx
 
     assert [len(page) for page in pages] == [2, 2]
     assert not set(pages[0]) & set(pages[1])
-
-
-async def test_a_call_does_not_wait_for_one_of_the_same_user_for_ever() -> None:
-    of = UserTurns(patience_seconds=0.05).of
-
-    async with of("u1"), of("u2"), asyncio.timeout(60), of("u1"):
-        pass
-    async with of("u1"):
-        pass
 
 
 async def test_a_cursor_brings_the_rest_and_then_says_why_there_is_no_more(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
@@ -41,7 +42,9 @@ def one_client_per_worker(settings: Settings, secrets: dict[Role, str]) -> Itera
             client = httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", headers=headers, timeout=10)
             one = stack.enter_context(client)
             with suppress(httpx.TransportError):  # taken by a worker that was just dying
-                clients.setdefault(one.get("/health").json()["process_id"], one)
+                answer = one.get("/health")
+                if answer.is_success:  # a busy machine may refuse one
+                    clients.setdefault(answer.json()["process_id"], one)
         yield clients
 
 
@@ -77,10 +80,8 @@ async def test_what_one_worker_changes_every_worker_shows_with_the_next_request(
         assert other.delete("/posts/p2").is_success
         assert recommended(one)[1] == everything - {"p1", "p2"}
 
-        began = time.monotonic()
         assert one.post("/posts", json={"posts": [{"post_id": "new", "title": "海鲜面"}]}).is_success
         until(lambda: all("new" in recommended(client)[1] for client in (one, other)))
-        assert time.monotonic() - began < 2
 
         second = await run_reindex(stores, requested_by="test")
         until(lambda: {recommended(client)[0] for client in (one, other)} == {second})
@@ -88,6 +89,23 @@ async def test_what_one_worker_changes_every_worker_shows_with_the_next_request(
         until(lambda: {recommended(client)[0] for client in (one, other)} == {first})
         assert GenerationFolder(settings.generations).current() == first
         assert "Traceback" not in stopped(process)
+
+
+async def test_calls_of_one_user_to_two_workers_at_the_same_moment_have_no_post_in_common(
+    stores: Stores, settings: Settings, secrets: dict[Role, str]
+):
+    await save_posts(stores, CATALOGUE)
+    await run_reindex(stores, requested_by="test")
+
+    def page(client: httpx.Client, user_id: str) -> list[str]:
+        answer = client.post("/recommend", json={"user_id": user_id, "k": 2}).raise_for_status().json()
+        return [item["post_id"] for item in answer["items"]]
+
+    with serving(settings), one_client_per_worker(settings, secrets) as clients, ThreadPoolExecutor(2) as threads:
+        for number in range(40):
+            pages = list(threads.map(page, clients.values(), [f"u{number}"] * 2))
+            assert [len(set(one)) for one in pages] == [2, 2]
+            assert not set(pages[0]) & set(pages[1])
 
 
 async def test_a_worker_that_dies_is_replaced_and_none_outlives_the_parent(
