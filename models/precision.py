@@ -12,26 +12,13 @@ HAVE_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions of processors
 
 
 @contextmanager
-def quick_kernels() -> Iterator[None]:
-    """Multiply float32 matrices by oneDNN's kernels, which take half of the time of MKL's on an AMD EPYC.
-
-    PyTorch's fused attention is slow with this setting, its plain one is not. On processors with AMX the factors may be
-    rounded to bfloat16.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
 def rounded() -> Iterator[None]:
-    """Compute a forward pass in bfloat16 where the processor has instructions for it; weights stay float32."""
+    """Compute a forward pass in bfloat16 where the processor has instructions for it; weights stay float32.
+
+    PyTorch's fused attention takes longer than its plain one for such short sequences on a CPU.
+    """
     can = any(torch.cpu.get_capabilities().get(one, False) for one in HAVE_BFLOAT16)
-    with torch.autocast("cpu", torch.bfloat16, enabled=can):
+    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16, enabled=can):
         yield
 
 

@@ -18,7 +18,7 @@ from app.samples.collate import Collator
 from app.training.checkpoint import Place, load_checkpoint, save_checkpoint
 from models.cascade import Cascade
 from models.loss import losses
-from models.precision import quick_kernels, rounded
+from models.precision import rounded
 
 LONGEST_GRADIENT = 1.0
 GIVE_BACK_STEPS = 5  # between two times at which freed memory goes back to the system
@@ -78,19 +78,18 @@ class Fit:
         torch.manual_seed(self._plan.seed)
         place = load_checkpoint(checkpoint, network=self.network, optimiser=self._optimiser) or Place(0, 0, 0)
         step = place.step
-        with quick_kernels():
-            for epoch in range(place.epoch, self._plan.epochs):
-                done = place.step_of_epoch if epoch == place.epoch else 0
-                for number, samples in enumerate(islice(batches(epoch), done, None), start=done + 1):
-                    report = self._step(samples, step, learning_rate)
-                    step += 1
-                    self.curves.add(report)
-                    tell(report)
-                    if step % self._plan.checkpoint_steps == 0:
-                        here = Place(epoch, step, number)
-                        save_checkpoint(checkpoint, here, network=self.network, optimiser=self._optimiser)
-                    if step % GIVE_BACK_STEPS == 0:
-                        _give_back_memory()
+        for epoch in range(place.epoch, self._plan.epochs):
+            done = place.step_of_epoch if epoch == place.epoch else 0
+            for number, samples in enumerate(islice(batches(epoch), done, None), start=done + 1):
+                report = self._step(samples, step, learning_rate)
+                step += 1
+                self.curves.add(report)
+                tell(report)
+                if step % self._plan.checkpoint_steps == 0:
+                    here = Place(epoch, step, number)
+                    save_checkpoint(checkpoint, here, network=self.network, optimiser=self._optimiser)
+                if step % GIVE_BACK_STEPS == 0:
+                    _give_back_memory()
         self.network.eval()
 
     def _step(self, samples: Sequence[Sample], step: int, learning_rate: float) -> StepReport:

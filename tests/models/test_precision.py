@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.precision import HAVE_BFLOAT16, exact, quick_kernels, rounded
+from models.precision import HAVE_BFLOAT16, exact, rounded
 from tests.models.tensors import random_batch, small_sizes, trained_a_little
 
 can_round = any(torch.cpu.get_capabilities().get(one, False) for one in HAVE_BFLOAT16)
@@ -25,7 +25,7 @@ def test_a_rounded_pass_predicts_nearly_the_same_and_in_float32():
     network, batch = trained_a_little(small_sizes()).eval(), random_batch()
 
     exactly = network(batch)
-    with quick_kernels(), rounded():
+    with rounded():
         nearly = network(batch)
 
     for name in ("logits", "scores", "ranks"):
@@ -34,11 +34,8 @@ def test_a_rounded_pass_predicts_nearly_the_same_and_in_float32():
         assert torch.allclose(one, other, atol=0.2), name
 
 
-def test_what_is_quick_ends_with_its_block():
-    before = torch.get_float32_matmul_precision()
-
-    with pytest.raises(RuntimeError, match="stop"), quick_kernels(), rounded():
+def test_rounding_ends_with_its_block():
+    with pytest.raises(RuntimeError, match="stop"), rounded():
         raise RuntimeError("stop")
 
-    assert torch.get_float32_matmul_precision() == before
     assert not torch.is_autocast_enabled("cpu")
