@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # now: beside the service's thread Python 3.11 once failed to parse it
 import uvicorn
 from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
