@@ -21,6 +21,7 @@ from app.training.fit import StepReport
 from models.batch import Batch
 from models.cascade import Cascade
 from models.loss import losses
+from models.precision import rounded
 from models.sizes import NetworkSizes
 from scripts.bench_figures import Figure, Floor, at_least
 from scripts.bench_processes import say
@@ -58,7 +59,9 @@ class BareNetwork:
 
     def _pass(self, batch: Batch) -> None:
         self._network.zero_grad(set_to_none=True)
-        losses(self._network(batch), batch).total(self._serving_weight).backward()  # type: ignore[no-untyped-call]
+        with rounded():
+            predictions = self._network(batch)
+        losses(predictions, batch).total(self._serving_weight).backward()  # type: ignore[no-untyped-call]
 
 
 class Pace:
