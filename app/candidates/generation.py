@@ -166,6 +166,13 @@ class GenerationFolder:
         (self._folder / f"{TEMPORARY}{POINTER}").replace(self._folder / POINTER)
         _sync_folder(self._folder)
 
+    def _new_id(self, now: datetime) -> str:
+        """An id that no generation has; of those made within a second one in 65,000 would be alike."""
+        while True:
+            generation = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+            if not (self._folder / generation).exists() and not (self._folder / f"{TEMPORARY}{generation}").exists():
+                return generation
+
     def write(
         self,
         contents: Contents,
@@ -177,7 +184,7 @@ class GenerationFolder:
     ) -> str:
         """Write a generation beside the others and give its id; it does not serve yet. Raises Unavailable (disk)."""
         now = datetime.now(UTC)
-        generation = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        generation = self._new_id(now)
         building = self._folder / f"{TEMPORARY}{generation}"
         try:
             building.mkdir(parents=True)

@@ -18,9 +18,10 @@ def test_a_build_killed_at_any_step_leaves_something_that_serves(row: Row, tmp_p
     random_kills = at_full(10, 200)
     command = [sys.executable, "-m", "tests.trust.building", str(tmp_path / "generations"), str(random_kills)]
 
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
-    counts = json.loads(told)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
     row.done = f"kill -9 before each of {counts['steps']} steps of a build, and {random_kills} times at a random moment"
     row.none(nothing_serves=counts["nothing_serves"], next_build_fails=counts["next_build_fails"])
     row.none(leftovers_after_the_next_build=counts["leftovers"])
