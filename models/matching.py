@@ -41,11 +41,8 @@ class Matching(nn.Module):
         candidates (candidates, width), quality (candidates,). Exact, whatever the precision around it: hundredths of a
         score decide what is first.
         """
-        with exact():
-            return self._scores(references, log_weights, candidates, quality)
-
-    def _scores(self, references: Tensor, log_weights: Tensor, candidates: Tensor, quality: Tensor) -> Tensor:
         # As logsumexp, in half of its passes over (batch, references, candidates): tau bounds what exp gets to +-50.
         heaviest = log_weights.amax(dim=1, keepdim=True).detach()
-        match = ((self.tau * references) @ candidates.T).add_((log_weights - heaviest)[..., None])
-        return match.exp_().sum(dim=1).log() + heaviest + quality
+        with exact():
+            match = ((self.tau * references) @ candidates.T).add_((log_weights - heaviest)[..., None])
+            return match.exp_().sum(dim=1).log() + heaviest + quality
