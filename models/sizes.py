@@ -41,7 +41,7 @@ class NetworkSizes:
     picture_cells: int = 9  # a 3 x 3 grid
     title_words: int = 24  # tokens read of a title; the rest is cut
     width: int = 128  # of the joint transformer
-    layers: int = 2
+    layers: int = 1
     heads: int = 4
     semantic_width: int = 64
     history_heads: int = 4

@@ -79,7 +79,7 @@ ENTRIES = (
     _without("fusion by multiplication", sizes={"fusion": "multiply"}),
     _without("prediction by pooled dot", sizes={"prediction": "pooled_dot"}),
     _without("prediction by concatenation", sizes={"prediction": "concat"}),
-    _without("one layer of the joint transformer", sizes={"layers": 1}),
+    _without("two layers of the joint transformer", sizes={"layers": 2}),
     _without("no order in the history", sizes={"history_order": 1}),
     _without("one epoch", plan={"epochs": 1}),
 )

@@ -116,7 +116,7 @@ def _exposure(record: ExposureRecord, arrival: Arrival) -> Exposure:
         record.recommendation_id,
         None if trace is None else trace.experiment,
         None if trace is None else trace.arm,
-        None if trace is None else trace.propensity(post_id),
+        None if trace is None else trace.propensity(post_id, record.position),
     )
 
 

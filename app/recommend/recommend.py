@@ -105,7 +105,8 @@ def _trace(view: CandidateView, request: RecommendRequest, choice: Choice) -> Tr
     if exploration is None:
         return Trace(request.experiment, request.arm)
     drawn = tags_of(view.columns.post_ids[row] for row in exploration.row_at.values())
-    return Trace(request.experiment, request.arm, exploration.share, exploration.pool, drawn)
+    pinned = len(choice.pinned_rows)
+    return Trace(request.experiment, request.arm, exploration.share, exploration.pool, drawn, pinned)
 
 
 async def _feed(cache: Cache, request: RecommendRequest) -> tuple[Feed, tuple[str, ...]]:

@@ -21,7 +21,9 @@ from models.loss import losses
 from models.precision import rounded
 
 LONGEST_GRADIENT = 1.0
-GIVE_BACK_STEPS = 5  # between two times at which freed memory goes back to the system
+GIVE_BACK_STEPS = 50  # between two times at which freed memory goes back to the system
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+KEPT_AT_MOST = 2**31 - 1  # bytes
 
 Batches = Callable[[int], Iterator[Sequence[Sample]]]  # epoch -> its batches, the same at every call
 
@@ -76,6 +78,7 @@ class Fit:
     ) -> None:
         """Learn from all epochs, from the checkpoint on if there is one; the network ends in evaluation mode."""
         torch.manual_seed(self._plan.seed)
+        _keep_memory()
         place = load_checkpoint(checkpoint, network=self.network, optimiser=self._optimiser) or Place(0, 0, 0)
         step = place.step
         for epoch in range(place.epoch, self._plan.epochs):
@@ -115,6 +118,14 @@ class Fit:
             behaviour_loss=found.behaviour.item(),
             serving_loss=found.serving.item(),
         )
+
+
+def _keep_memory() -> None:
+    """Let freed memory wait for the next step: asked back from the system each time, all of it is cleared (glibc)."""
+    option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if option is not None:
+        option(M_MMAP_THRESHOLD, KEPT_AT_MOST)
+        option(M_TRIM_THRESHOLD, KEPT_AT_MOST)
 
 
 def _give_back_memory() -> None:
