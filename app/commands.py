@@ -24,8 +24,8 @@ from app.intake.export import export_to
 from app.intake.files import import_files
 from app.intake.report import Counts, FileProgress
 from app.plan import load_plan
+from app.recommend.arms import preview
 from app.recommend.recommend import recommend
-from app.recommend.request import RecommendRequest
 from app.settings import Settings
 from app.storage.audit import COMMAND_LINE, Change, write_audit
 from app.storage.jobs import Job, latest_jobs
@@ -34,6 +34,7 @@ from app.storage.keys import list_keys as all_keys
 from app.storage.keys import revoke_key as end_key
 from app.storage.overview import row_counts
 from app.storage.postgres import sync_engine
+from app.storage.scene_book import SceneBook
 from app.storage.standing import read_standing
 from app.storage.stores import open_stores
 from app.trainer import run_trainer, train_once
@@ -214,7 +215,7 @@ async def recommend_to(arguments: argparse.Namespace, settings: Settings) -> int
     async with open_stores(settings) as stores:
         serving = ServingCandidates(stores)
         await serving.refresh()
-        request = RecommendRequest(arguments.user, k=arguments.k)
+        request = preview(await SceneBook(stores).current(), settings, arguments.user, k=arguments.k)
         answer = await recommend(stores, serving.view(), request, moment=datetime.now(UTC))
     rows = [
         [post.title, post.post_id, f"{post.score:.3f}", post.reason.kind.value, post.reason.reference_post_id or ""]

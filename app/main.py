@@ -9,8 +9,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import orjson
 import uvicorn
@@ -58,6 +58,7 @@ from app.tracing import tracing
 
 VERSION = "1"  # of the API
 GRACE_SECONDS = 10  # for requests under way when the service is stopped
+LAST_WORDS_SECONDS = 0.2  # between the last connection that is taken and the closing of those without a request
 KEEP_ALIVE_SECONDS = 30
 THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for each other longer than they compute
 RESTART_SECONDS = 1.0
@@ -204,6 +205,34 @@ class Server(uvicorn.Server):
             return
         self._stopping.set()
         asyncio.get_running_loop().call_later(self._drain_seconds, self.handle_exit, number, None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody connect any longer. Who has done so already still has a moment to ask, even where the connection
+        waits in the kernel, which would cut it with the listener.
+        """
+        listeners = [one.dup() for one in sockets or ()]
+        for one in (*self.servers, *(sockets or ())):
+            one.close()
+        await asyncio.sleep(0)  # the loop closes its part in its next turn
+        for listener in listeners:
+            await self._take_waiting(listener)
+        await asyncio.sleep(LAST_WORDS_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _take_waiting(self, listener: socket.socket) -> None:
+        """Close a listener right after the last connection that waits there was taken."""
+        waiting = []
+        with listener, suppress(BlockingIOError):
+            listener.setblocking(False)
+            while True:
+                waiting.append(listener.accept()[0])
+        for connection in waiting:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

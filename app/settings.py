@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="API processes that share the port, the index and the memory")
     demo: bool = Field(False, description="serve /demo, where whoever reaches the port acts as a simulated person")
 
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: str = Field(
+        "INFO", pattern="(?i)^(debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
     traces_endpoint: str | None = Field(None, description="where OpenTelemetry traces are sent: http://…/v1/traces")
     threads: int = Field(2, ge=1, le=64, description="compute threads of torch and FAISS in one process")
     plan: Path | None = Field(None, description="TOML file with [training] and [network] sections for the trainer")

@@ -54,11 +54,16 @@ class Workers:
         """Run the workers until a signal comes; 1 when one of them could not start. Raises Unavailable."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop)
         codes = await asyncio.gather(*(self._keep_running(number) for number in range(self._settings.workers)))
         if any(codes):
             raise Unavailable("a worker could not start: what it says above tells why")
         return 0
+
+    def _stop(self) -> None:
+        """Have all of them end, and take no part in listening any longer: nobody would take what waits here."""
+        self._stopping.set()
+        self._listener.close()
 
     async def _keep_running(self, number: int) -> int:
         """Run one worker, and another in its place whenever it dies; 1 when it gives up as soon as it starts.

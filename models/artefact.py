@@ -46,7 +46,10 @@ def sizes_from(values: dict[str, object]) -> NetworkSizes:
         raise ValueError(f"unknown network sizes: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
     choices = {"modality": Modality, "fusion": Fusion, "prediction": Prediction}
     typed = {name: choices[name](str(value)) if name in choices else value for name, value in values.items()}
-    return NetworkSizes(**typed)  # type: ignore[arg-type]
+    sizes = NetworkSizes(**typed)  # type: ignore[arg-type]
+    if sizes.layers < 1:
+        raise ValueError("layers: 1 at least")
+    return sizes
 
 
 def same_weights(one: Cascade, other: Cascade) -> bool:

@@ -176,6 +176,7 @@ def test_a_mistake_is_one_line_that_says_what_to_do(terminal, arguments, told):
         ("TUWEN_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none", "TUWEN_DATABASE_URL"),
         ("TUWEN_DATABASE_URL", "mysql://somewhere/none", "TUWEN_DATABASE_URL"),
         ("TUWEN_PORT", "99999", "TUWEN_PORT"),
+        ("TUWEN_LOG_LEVEL", "loud", "TUWEN_LOG_LEVEL"),
         ("TUWEN_PLAN", "nowhere.toml", "nowhere.toml"),
         ("TUWEN_HOME", "/proc/tuwen", "TUWEN_HOME"),
     ],

@@ -42,6 +42,7 @@ def test_a_plan_chooses_training_history_and_network(tmp_path):
         ("[history]\ncount = 0\n", "count"),
         ('[network]\nfusion = "sum"\n', "sum"),
         ("[network]\ndepth = 1\n", "depth"),
+        ("[network]\nlayers = 0\n", "layers"),
         ("epochs", "TOML"),
     ],
 )

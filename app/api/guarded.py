@@ -22,7 +22,10 @@ from app.errors import Unavailable
 LANES = "lanes"  # in the state of the application
 LANE_EXTRA = "x-lane"  # in the OpenAPI of a route: which lane it waits in
 DEADLINE_SECONDS = 10.0  # longer than any statement may take; only a frozen store makes an answer later
-LATE = "a store does not answer; what was asked may still happen, and asking again with the same ids is harmless"
+LATE = (
+    "a store does not answer, or a picture comes too slowly; "
+    "what was asked may still happen, and asking again with the same ids is harmless"
+)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

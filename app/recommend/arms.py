@@ -8,9 +8,10 @@ from math import sqrt
 from typing import Any
 
 from app.recommend.explore import EXPLORATION_SHARE
+from app.recommend.request import RecommendRequest
 from app.settings import Settings
 from app.storage.experiments import Arm, Experiment
-from app.storage.scene_book import SceneBook
+from app.storage.scene_book import DEFAULT_SCENE, SceneBook
 
 Z_95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 
@@ -36,6 +37,15 @@ def page_parameters(book: SceneBook, settings: Settings, scene: str | None, *, u
     if experiment is None or arm is None:
         return parameters
     return {**parameters, **arm.parameters, "experiment": experiment.experiment, "arm": arm.name}
+
+
+def preview(book: SceneBook, settings: Settings, user_id: str, *, k: int) -> RecommendRequest:
+    """What he would ask for in the default scene, for whoever looks in his place: nothing is left to chance, so that
+    looking twice shows the same, and nothing is held back from his own next call.
+    """
+    given = page_parameters(book, settings, DEFAULT_SCENE, user_id=user_id)
+    chosen = {**given, "exploration_share": 0.0, "reserved_seconds": 0.0}
+    return RecommendRequest(user_id=user_id, k=k, scene=DEFAULT_SCENE, **chosen)
 
 
 def wilson_interval(acted: int, shown: int) -> tuple[float, float]:

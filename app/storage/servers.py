@@ -112,7 +112,7 @@ class Valkey:
             "save": '""',
             "appendonly": "no",
             "maxmemory": "256mb",
-            # Version counters carry no expiry and must survive a full memory; everything else carries one.
+            # The catalogue's version carries no expiry and must survive a full memory; everything else carries one.
             "maxmemory-policy": "volatile-lru",
         }
         process = account.start(

@@ -18,7 +18,8 @@ _POSTS = text("""
         published_at, expires_at, attributes, hidden, pinned_at, deleted_at
     FROM posts ORDER BY post_id""")
 _USERS = text("""
-    SELECT json_build_object('user_id', user_id, 'attributes', attributes)::text FROM users ORDER BY user_id""")
+    SELECT json_build_object('user_id', user_id, 'attributes', attributes, 'personalised', personalised)::text
+    FROM users ORDER BY user_id""")
 # A behaviour is told with its exposure when both agree on user and post, as they do unless a client mixed them up.
 _EXPOSURES = text("""
     SELECT json_build_object(

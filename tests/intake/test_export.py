@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 TABLES = (
     "post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags, published_at, "
     "expires_at, attributes, hidden, pinned_at, deleted_at FROM posts",
-    "user_id, attributes FROM users",
+    "user_id, attributes, personalised FROM users",
     "user_id, name, value FROM user_traits",
     "exposure_id, user_id, post_id, shown_at, position, scene, recommendation_id FROM exposures",
     "behaviour_id, user_id, post_id, kind, at, exposure_id FROM behaviours",
@@ -55,7 +55,10 @@ async def given_everything(stores: Stores) -> None:
         await save_picture(stores, post_id, content)
     await set_hidden(stores, "hidden", hidden=True)
     await set_pinned(stores, "pictured", pinned=True)
-    await save_users(stores, [UserRecord(user_id="u1", attributes={"age": 24, "x": None}), UserRecord(user_id="u2")])
+    await save_users(
+        stores,
+        [UserRecord(user_id="u1", attributes={"age": 24, "x": None}), UserRecord(user_id="u2", personalised=False)],
+    )
     acts = [{"kind": kind, "at": NOON.replace(microsecond=7)} for kind in ("click", "like")]
     await save_exposures(
         stores,

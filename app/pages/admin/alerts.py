@@ -61,7 +61,7 @@ def _of_serving(facts: Facts, t: Translate) -> Iterator[Alert]:
         yield Alert(
             True,
             t("{store} does not answer: recommendations go on without it.", store=store),
-            t("See whether it runs and whether its address is right (operations.md, Stores)."),
+            t("See whether it runs and whether its address is right (stores.md)."),
         )
     if facts.generation_made_at is None:
         yield Alert(
