@@ -175,7 +175,8 @@ def broken_rules(page: BrowserPage) -> list[tuple[str, list[str]]]:
 
 def save_picture(page: BrowserPage, name: str) -> None:
     """What is seen, for the documents, once its pictures are there; few colours keep the file small."""
-    seen = "[...document.images].filter(one => one.getBoundingClientRect().top < innerHeight)"
+    at = "one.getBoundingClientRect()"  # one that is loaded when it is scrolled to would never be there
+    seen = f"[...document.images].filter(one => {at}.top < innerHeight && {at}.left < innerWidth)"
     page.evaluate(f"Promise.all({seen}.map(one => one.decode().catch(() => null)))")
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128).save(PICTURES / f"{name}.png", optimize=True)
 
