@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from math import inf
+from random import getrandbits
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import BUSY, busy, current_request_id, route_path, unexpected
@@ -20,6 +20,7 @@ from app.metrics import Metrics
 from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+NO_ID = "no-id"
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 HANG_UP = (b"connection", b"close")
 QUEUE_SECONDS = 0.5  # for a place in a lane
@@ -189,6 +190,13 @@ class Lane:
             raise LaneFull
 
 
+class Refusal(NamedTuple):
+    """The answer to a request that is turned away."""
+
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Turnstile:
     """Turns requests away before anything is done for them: in an overload a refusal must cost next to nothing."""
 
@@ -198,8 +206,12 @@ class Turnstile:
             for (method, path), lane in lanes.items()
         }
         self._stopping = stopping
+        # All refusals are alike but for their request id.
+        answer = busy(NO_ID)
+        self._before_id, self._after_id = bytes(answer.body).split(NO_ID.encode())
+        self._headers = [one for one in answer.raw_headers if one[0] != b"content-length"] + [NO_SNIFFING]
 
-    def turned_away(self, method: bytes, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:
+    def turned_away(self, method: bytes, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
         """The answer to a request that would not get its turn; None lets it in."""
         key = method, url.partition(b"?")[0]
         if key not in self._lanes:
@@ -210,13 +222,10 @@ class Turnstile:
             return None
         lane.refuse()
         count.inc()
-        request_id = _request_id(headers)
-        response = busy(request_id)
-        response.headers["x-request-id"] = request_id
-        response.raw_headers.append(NO_SNIFFING)
-        if self._stopping.is_set():
-            response.raw_headers.append(HANG_UP)
-        return response
+        request_id = _request_id(headers).encode()
+        body = self._before_id + request_id + self._after_id
+        own = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
+        return Refusal([*self._headers, *own, *([HANG_UP] if self._stopping.is_set() else ())], body)
 
 
 async def _before(deadline: float, receive: Receive) -> Message:
@@ -237,4 +246,4 @@ def _trace_headers(scope: Scope) -> dict[str, str]:
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own id where it can be used, else a new one."""
     given: bytes = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given.decode() if REQUEST_ID.fullmatch(given) else f"{getrandbits(64):016x}"

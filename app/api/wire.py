@@ -9,11 +9,10 @@ import asyncio
 from http import HTTPStatus
 
 import orjson
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.limits import HANG_UP, Turnstile
-from app.api.problems import MEDIA_TYPE, TYPE_PREFIX
+from app.api.limits import HANG_UP, Refusal, Turnstile
+from app.api.problems import BUSY, MEDIA_TYPE, TYPE_PREFIX
 
 HEAD_BYTES = 64 << 10
 NO_HTTP = "the bytes are no HTTP request"
@@ -28,7 +27,7 @@ class WireProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None  # of what is turned away: to the end of its body
     _head_bytes = 0
     _is_dropped = False  # nothing is made of the request under way
-    _answer: Response | None = None  # for a request that is turned away, once its body has arrived
+    _answer: Refusal | None = None  # for a request that is turned away, once its body has arrived
 
     @classmethod
     def behind(cls, turnstile: Turnstile, *, head_seconds: float) -> type[WireProtocol]:
@@ -108,14 +107,14 @@ class WireProtocol(HttpToolsProtocol):
         """Whether another request may follow on this connection."""
         return bool(self.parser.should_keep_alive()) and self.parser.get_http_version() != "1.0"
 
-    def _turn_away(self, response: Response, *, keep_alive: bool) -> None:
+    def _turn_away(self, refusal: Refusal, *, keep_alive: bool) -> None:
         """Answer, and wait for the next request if there can be one."""
         self._answer = None
         self._head_arrived()
-        headers = [*self.server_state.default_headers, *response.raw_headers]
+        headers = [*self.server_state.default_headers, *refusal.headers]
         if not keep_alive and HANG_UP not in headers:
             headers.append(HANG_UP)
-        self.transport.write(_head(response.status_code, headers) + bytes(response.body))
+        self.transport.write(_head(BUSY.status, headers) + refusal.body)
         self._unset_keepalive_if_required()
         if self.flow.write_paused:  # he asks and asks, and does not read the answers
             self.transport.abort()

@@ -71,18 +71,22 @@ async def health_during(world: Broken, loading: asyncio.Task[Answers]) -> Answer
 @pytest.mark.trust(19)
 async def test_an_overload_leaves_the_good_answers_quick_and_refuses_the_rest_at_once(alone: Broken, row: Row, at_full):
     client = alone.client()
-    is_full, seconds = at_full(False, True), at_full(1, 60)
+    is_full, seconds, measured = at_full(False, True), at_full(1, 60), at_full(0.5, 10)
     await capacity(client, at_full(0.5, 5))  # every user is known by then
-    peak = await capacity(client, at_full(0.5, 10))
-    quiet = await client.for_seconds(at_full(1, 20), QUIET_SHARE * peak, partial(page_for, client))
+    before = await capacity(client, measured)
+    quiet = await client.for_seconds(at_full(1, 20), QUIET_SHARE * before, partial(page_for, client))
     quiet_ms = percentile_ms(quiet.of(200), 0.99)
-    row.done = f"{seconds} s each at 2 and 5 times the {peak:.0f} answers/s that one core can give, open loop"
     row.saw(f"p99 at {100 * QUIET_SHARE:.0f} % of what it can do", quiet_ms, "ms")
 
+    overloads = {}
     for times in (2, 5):
-        loading = asyncio.create_task(client.for_seconds(seconds, times * peak, partial(page_for, client)))
-        looks = await health_during(alone, loading)
-        answers = await loading
+        loading = asyncio.create_task(client.for_seconds(seconds, times * before, partial(page_for, client)))
+        overloads[times] = await health_during(alone, loading), await loading
+    peak = (before + await capacity(client, measured)) / 2  # a machine is not always equally quick
+    client.close()
+    row.done = f"{seconds} s each at 2 and 5 times the {before:.0f} answers/s that one core can give, open loop"
+
+    for times, (looks, answers) in overloads.items():
         good, refused = answers.of(200), answers.of(503)
         row.none(
             **{
@@ -98,4 +102,3 @@ async def test_an_overload_leaves_the_good_answers_quick_and_refuses_the_rest_at
             REFUSED_MS if is_full else 5_000, f"p99 of the refusals at {times}x", percentile_ms(refused, 0.99), "ms"
         )
         row.saw(f"p99 of health and operators at {times}x", percentile_ms(looks.all, 0.99), "ms")
-    client.close()
