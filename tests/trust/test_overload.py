@@ -27,16 +27,13 @@ GOODPUT_PERCENT, SLOWER_TIMES, REFUSED_MS = 90, 2, 50
 
 @pytest.fixture(scope="module")
 def alone(world: Broken) -> Iterator[Broken]:
-    """A second API on a core of its own; who asks stays on another, and so do the stores."""
+    """A second API on a core of its own; who asks stays on another."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     core = SERVER_CORE if {SERVER_CORE, CLIENT_CORE} <= cores else None
     with ExitStack() as stack:
         if core is not None:
             os.sched_setaffinity(0, {CLIENT_CORE})
             stack.callback(os.sched_setaffinity, 0, cores)
-            for store in (world.postgres, world.valkey):
-                store.stay_on({CLIENT_CORE})
-                stack.callback(store.stay_on, cores)
         api = ApiChild(world.api.settings.model_copy(update={"port": free_port(None)}), KEYS, core=core)
         stack.enter_context(ended(api))
         api.start()
