@@ -63,11 +63,20 @@ class StoreChild:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def stay_on(self, cores: set[int]) -> None:
+        """Use no other cores, as what it will start does not either."""
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, cores)
+
     def _signal(self, number: int) -> None:
-        assert self._process is not None
-        for pid in (self._process.pid, *descendants(self._process.pid)):
+        for pid in self._pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def _pids(self) -> tuple[int, ...]:
+        assert self._process is not None
+        return (self._process.pid, *descendants(self._process.pid))
 
 
 def postgres_in(folder: Path) -> StoreChild:

@@ -67,7 +67,7 @@ def percentile_ms(answers: Sequence[Answer], share: float) -> float:
 
 
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
+def no_collections() -> Iterator[None]:
     """A collection of garbage would stop the client for a fifth of a second, and look like a stop of the service."""
     gc.disable()
     try:
@@ -143,7 +143,7 @@ class Client:
         """Send at random moments, so many a second on average, until it is enough; then wait for all answers."""
         chance, tasks, number = random.Random(seed), [], 0
         due_at = time.monotonic()
-        with _no_collections():
+        with no_collections():
             while not until():
                 due_at += chance.expovariate(per_second)
                 await asyncio.sleep(max(0.0, due_at - time.monotonic()))

@@ -9,31 +9,36 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from statistics import mean
 
 import pytest
 
 from app.storage.servers import free_port
 from tests.trust.children import ApiChild, ended
 from tests.trust.figures import Row
-from tests.trust.load import Answers, Client, percentile_ms
+from tests.trust.load import Answers, Client, no_collections, percentile_ms
 from tests.trust.world import KEYS, WORLD, Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SERVER_CORE, CLIENT_CORE = 0, 1
 QUIET_SHARE = 0.3  # of what it can do
 AT_ONCE = 3  # clients that together keep it busy all the time
+ROUNDS = 3  # a machine is not always equally quick: what it can do is measured around each overload
 GOODPUT_PERCENT, SLOWER_TIMES, REFUSED_MS = 90, 2, 50
 
 
 @pytest.fixture(scope="module")
 def alone(world: Broken) -> Iterator[Broken]:
-    """A second API on a core of its own; who asks stays on another."""
+    """A second API and its stores on one core; who asks stays on another."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     core = SERVER_CORE if {SERVER_CORE, CLIENT_CORE} <= cores else None
     with ExitStack() as stack:
         if core is not None:
             os.sched_setaffinity(0, {CLIENT_CORE})
             stack.callback(os.sched_setaffinity, 0, cores)
+            for store in (world.postgres, world.valkey):
+                store.stay_on({SERVER_CORE})
+                stack.callback(store.stay_on, cores)
         api = ApiChild(world.api.settings.model_copy(update={"port": free_port(None)}), KEYS, core=core)
         stack.enter_context(ended(api))
         api.start()
@@ -54,7 +59,8 @@ async def capacity(client: Client, seconds: float) -> float:
             answered += (await client.ask(page_for(client, number + answered))).is_good
         return answered
 
-    return sum(await asyncio.gather(*(ask(number) for number in range(AT_ONCE)))) / seconds
+    with no_collections():
+        return sum(await asyncio.gather(*(ask(number) for number in range(AT_ONCE)))) / seconds
 
 
 async def health_during(world: Broken, loading: asyncio.Task[Answers]) -> Answers:
@@ -71,20 +77,23 @@ async def health_during(world: Broken, loading: asyncio.Task[Answers]) -> Answer
 @pytest.mark.trust(19)
 async def test_an_overload_leaves_the_good_answers_quick_and_refuses_the_rest_at_once(alone: Broken, row: Row, at_full):
     client = alone.client()
-    is_full, seconds, measured = at_full(False, True), at_full(1, 60), at_full(0.5, 10)
-    await capacity(client, at_full(0.5, 5))  # every user is known by then
-    before = await capacity(client, measured)
-    quiet = await client.for_seconds(at_full(1, 20), QUIET_SHARE * before, partial(page_for, client))
+    is_full, rounds, seconds, measured = at_full(False, True), at_full(1, ROUNDS), at_full(1, 20), at_full(0.5, 5)
+    await capacity(client, measured)  # every user is known by then
+    peaks = [await capacity(client, measured)]
+    quiet = await client.for_seconds(seconds, QUIET_SHARE * peaks[0], partial(page_for, client))
     quiet_ms = percentile_ms(quiet.of(200), 0.99)
     row.saw(f"p99 at {100 * QUIET_SHARE:.0f} % of what it can do", quiet_ms, "ms")
 
-    overloads = {}
-    for times in (2, 5):
-        loading = asyncio.create_task(client.for_seconds(seconds, times * before, partial(page_for, client)))
-        overloads[times] = await health_during(alone, loading), await loading
-    peak = (before + await capacity(client, measured)) / 2  # a machine is not always equally quick
+    overloads = {times: (Answers(), Answers()) for times in (2, 5)}
+    for _ in range(rounds):
+        for times, (looks, answers) in overloads.items():
+            loading = asyncio.create_task(client.for_seconds(seconds, times * peaks[-1], partial(page_for, client)))
+            looks.all.extend((await health_during(alone, loading)).all)
+            answers.all.extend((await loading).all)
+            peaks.append(await capacity(client, measured))
     client.close()
-    row.done = f"{seconds} s each at 2 and 5 times the {before:.0f} answers/s that one core can give, open loop"
+    peak, seconds = mean(peaks), rounds * seconds
+    row.done = f"{seconds} s each at 2 and 5 times the {peak:.0f} answers/s that one core can give, open loop"
 
     for times, (looks, answers) in overloads.items():
         good, refused = answers.of(200), answers.of(503)
