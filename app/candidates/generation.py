@@ -37,7 +37,7 @@ PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
 CHUNK_BYTES = 1 << 20
-RESTS = 3  # times as long as it worked
+RESTS = 9  # times as long as it worked
 REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
 # What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
