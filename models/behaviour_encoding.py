@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log1p
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from models.batch import BEHAVIOURS, History
 from models.sizes import NetworkSizes
 
 LONGEST_SECONDS = 10 * 365 * 86400.0  # ages are told apart up to ten years
+LONGEST_LOG = log1p(LONGEST_SECONDS)
 
 
 class BehaviourEncoding(nn.Module):
@@ -35,5 +38,4 @@ class BehaviourEncoding(nn.Module):
 
 def log_age(seconds: Tensor) -> Tensor:
     """Seconds -> 0..1 on a log scale, so that minutes and months are both told apart; any shape."""
-    longest = torch.log1p(torch.tensor(LONGEST_SECONDS))
-    return torch.log1p(seconds.clamp(0, LONGEST_SECONDS)) / longest
+    return torch.log1p(seconds.clamp(0, LONGEST_SECONDS)) / LONGEST_LOG

@@ -34,8 +34,7 @@ def explored(
     pinned, page = len(choice.pinned_rows), len(choice.rows)
     if not request.exploration_share or page == pinned:
         return choice
-    pool = _new_posts(view, choice, moment)
-    pool = [row for row in pool if choice.room.admits(row)]
+    pool = choice.room.admitted(_new_posts(view, choice, moment))
     if not pool:
         return choice
     wanted = request.exploration_share * (page - pinned)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
 
 from app.candidates.codes import NO_CODE
 from app.candidates.columns import NO_PRINT
@@ -46,9 +49,16 @@ class Room:
             self._of_category[int(self._columns.category.codes[row])] += 1
         return True
 
-    def admits(self, row: int) -> bool:
-        """Whether the post may join the page, without putting it there."""
-        return not self._has_copy(row) and not self._is_over_limit(row)
+    def admitted(self, rows: Sequence[int]) -> list[int]:
+        """Those of many posts that may join the page, without putting them there."""
+        prints = self._columns.picture_prints[rows]
+        shown = np.asarray([one for one, _ in self._shown], prints.dtype)
+        doubtful = (np.bitwise_count(prints[:, None] ^ shown) <= LIKELY_COPY_BITS).any(axis=1).tolist()
+        return [
+            row
+            for row, is_doubtful in zip(rows, doubtful, strict=True)
+            if not (is_doubtful and self._has_copy(row)) and not self._is_over_limit(row)
+        ]
 
     def _has_copy(self, row: int) -> bool:
         picture_print = int(self._columns.picture_prints[row])

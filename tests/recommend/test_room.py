@@ -35,6 +35,24 @@ def test_a_picture_a_little_different_does_not_join_when_the_vectors_agree():
     assert room_with(LIKELY_COPY_BITS + 1, alike=True)[1] is True
 
 
+def test_many_posts_at_once_are_admitted_as_each_would_be_alone():
+    view = small_view(prints={row: PRINT ^ ((1 << row) - 1) for row in range(40)})
+    room = Room(view, category_posts_at_most=2)
+    assert all([room.takes(0), room.takes(30)])
+    rows = list(range(1, 60))
+
+    alone = []
+    for row in rows:
+        other = Room(view, category_posts_at_most=2)
+        assert all([other.takes(0), other.takes(30)])
+        if other.takes(row):
+            alone.append(row)
+
+    assert room.admitted(rows) == alone
+    assert 0 < len(alone) < len(rows)
+    assert room.admitted([]) == []
+
+
 def test_posts_without_a_print_always_join():
     room = Room(small_view())
 
