@@ -72,7 +72,7 @@ class FeatureExtraction(nn.Module):
 
         for layer in self.lower_layers:
             tokens = layer(tokens, src_key_padding_mask=~seen)
-        joint = self.norm(first_output(self.last_layer, tokens, ~seen))
+        joint = self.norm(first_output(self.last_layer, tokens, seen))
         vector = F.normalize(start.float() + self.semantic(joint).float(), dim=-1)
         return vector, self.quality(joint).squeeze(-1).float()
 

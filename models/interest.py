@@ -32,6 +32,6 @@ class Interest(nn.Module):
     def forward(self, fused: Tensor, mask: Tensor) -> Tensor:
         """(batch, history, semantic_width), (batch, history) bool -> interest (batch, semantic_width), any length."""
         items = torch.cat([self.summary.expand(len(fused), 1, -1), fused], dim=1)
-        unseen = torch.cat([mask.new_zeros(len(mask), 1), ~mask], dim=1)
-        interest: Tensor = self.out(self.norm(first_output(self.layer, items, unseen)))
+        seen = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
+        interest: Tensor = self.out(self.norm(first_output(self.layer, items, seen)))
         return interest

@@ -11,4 +11,4 @@ def test_the_first_output_is_that_of_the_whole_layer():
 
     whole = layer(items, src_key_padding_mask=unseen)
 
-    assert torch.allclose(first_output(layer, items, unseen), whole[:, 0], atol=1e-5)
+    assert torch.allclose(first_output(layer, items, ~unseen), whole[:, 0], atol=1e-5)
