@@ -38,11 +38,12 @@ from app.api import (
 )
 from app.api.guarded import LANES, GuardedRoute, lanes_by_path
 from app.api.keys import KEYS, OPEN, KeyRing, require_roles
-from app.api.limits import BodyLimit, RequestEnvelope, Turnstile
+from app.api.limits import BodyLimit, RequestEnvelope
 from app.api.log_lines import write_log_lines
 from app.api.openapi import write_openapi
 from app.api.problems import on_http_exception, on_invalid_request, on_tuwen_error
 from app.api.state import STATE, ApiState, api_state, lanes
+from app.api.turnstile import Turnstile
 from app.api.wire import WireProtocol
 from app.candidates.encode import use_threads
 from app.candidates.serving import ServingCandidates

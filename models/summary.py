@@ -23,7 +23,8 @@ def _first_attention(attention: nn.MultiheadAttention, items: Tensor, seen: Tens
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
     query = F.linear(items[:, :1], weight[:width], bias[:width])
     key, value = F.linear(items, weight[width:], bias[width:]).chunk(2, dim=-1)
-    query, key, value = (part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for part in (query, key, value))
+    heads = (batch, -1, attention.num_heads, width // attention.num_heads)
+    query, key, value = (part.reshape(heads).transpose(1, 2) for part in (query, key, value))
     dropped = attention.dropout if attention.training else 0.0
     attended = F.scaled_dot_product_attention(query, key, value, seen[:, None, None], dropped)
     out: Tensor = attention.out_proj(attended.reshape(batch, width))

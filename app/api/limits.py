@@ -6,26 +6,24 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import inf
 from random import getrandbits
-from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import BUSY, busy, current_request_id, route_path, unexpected
+from app.api.problems import current_request_id, route_path, unexpected
 from app.metrics import Metrics
 from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-NO_ID = "no-id"
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 HANG_UP = (b"connection", b"close")
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
-CROWDED_PLACES = 3  # the same in a lasting overload, where a long queue makes every answer slow and no more of them
+CROWDED_PLACES = 2  # the same in a lasting overload, where a long queue makes every answer slow and no more of them
 CROWD = 10  # refusals within a second: more than a burst
 
 
@@ -48,7 +46,7 @@ class RequestEnvelope:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id = _request_id(scope["headers"])
+        request_id = request_id_of(scope["headers"])
         current_request_id.set(request_id)
         status = 0
 
@@ -190,44 +188,6 @@ class Lane:
             raise LaneFull
 
 
-class Refusal(NamedTuple):
-    """The answer to a request that is turned away."""
-
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-class Turnstile:
-    """Turns requests away before anything is done for them: in an overload a refusal must cost next to nothing."""
-
-    def __init__(self, lanes: Mapping[tuple[str, str], Lane], metrics: Metrics, stopping: asyncio.Event) -> None:
-        self._lanes = {
-            (method.encode(), path.encode()): (lane, metrics.requests.labels(method, path, str(BUSY.status)))
-            for (method, path), lane in lanes.items()
-        }
-        self._stopping = stopping
-        # All refusals are alike but for their request id.
-        answer = busy(NO_ID)
-        self._before_id, self._after_id = bytes(answer.body).split(NO_ID.encode())
-        self._headers = [one for one in answer.raw_headers if one[0] != b"content-length"] + [NO_SNIFFING]
-
-    def turned_away(self, method: bytes, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
-        """The answer to a request that would not get its turn; None lets it in."""
-        key = method, url.partition(b"?")[0]
-        if key not in self._lanes:
-            return None
-        lane, count = self._lanes[key]
-        if not lane.is_full:
-            lane.expect()
-            return None
-        lane.refuse()
-        count.inc()
-        request_id = _request_id(headers).encode()
-        body = self._before_id + request_id + self._after_id
-        own = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
-        return Refusal([*self._headers, *own, *([HANG_UP] if self._stopping.is_set() else ())], body)
-
-
 async def _before(deadline: float, receive: Receive) -> Message:
     """The next message of the request. Raises HTTPException 408 when it comes after the deadline (monotonic)."""
     try:
@@ -243,7 +203,7 @@ def _trace_headers(scope: Scope) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in wanted}
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own id where it can be used, else a new one."""
     given: bytes = next((value for name, value in headers if name == b"x-request-id"), b"")
     return given.decode() if REQUEST_ID.fullmatch(given) else f"{getrandbits(64):016x}"

@@ -6,13 +6,13 @@ Behind a turnstile: what would not get its turn is answered here, before a reque
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.limits import HANG_UP, Refusal, Turnstile
-from app.api.problems import BUSY, MEDIA_TYPE, TYPE_PREFIX
+from app.api.limits import HANG_UP
+from app.api.problems import MEDIA_TYPE, TYPE_PREFIX
+from app.api.turnstile import HANG_UP_LINE, Refusal, Turnstile, response_head
 
 HEAD_BYTES = 64 << 10
 NO_HTTP = "the bytes are no HTTP request"
@@ -111,14 +111,12 @@ class WireProtocol(HttpToolsProtocol):
         """Answer, and wait for the next request if there can be one."""
         self._answer = None
         self._head_arrived()
-        headers = [*self.server_state.default_headers, *refusal.headers]
-        if not keep_alive and HANG_UP not in headers:
-            headers.append(HANG_UP)
-        self.transport.write(_head(BUSY.status, headers) + refusal.body)
+        hangs_up = refusal.hangs_up or not keep_alive
+        self.transport.write(refusal.head + (HANG_UP_LINE if hangs_up else b"") + b"\r\n" + refusal.body)
         self._unset_keepalive_if_required()
         if self.flow.write_paused:  # he asks and asks, and does not read the answers
             self.transport.abort()
-        elif HANG_UP in headers:
+        elif hangs_up:
             self.transport.close()
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -132,11 +130,5 @@ class WireProtocol(HttpToolsProtocol):
         slug = title.lower().replace(" ", "-")
         body = orjson.dumps({"type": TYPE_PREFIX + slug, "title": title, "status": status, "detail": detail})
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-        self.transport.write(_head(status, [*headers, HANG_UP]) + body)
+        self.transport.write(response_head(status, [*headers, HANG_UP]) + b"\r\n" + body)
         self.transport.close()
-
-
-def _head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Status line and headers of an answer."""
-    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"\r\n"

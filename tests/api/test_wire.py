@@ -13,7 +13,8 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api.limits import QUEUE_PLACES, Lane, Turnstile
+from app.api.limits import QUEUE_PLACES, Lane
+from app.api.turnstile import Turnstile
 from app.api.wire import HEAD_BYTES, WireProtocol
 from app.metrics import Metrics
 
