@@ -82,12 +82,12 @@ def shared_memory_bytes(pid: int) -> int | None:
     for one in (pid, *descendants(pid)):
         try:
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-        except ProcessLookupError:
+        except (ProcessLookupError, FileNotFoundError):
             continue  # it has ended meanwhile
         except OSError:
             return None
         total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total
+    return total or None
 
 
 def cpu_seconds(pid: int) -> float | None:

@@ -162,6 +162,10 @@ class GenerationFolder:
     def promote(self, generation: str) -> None:
         """Make a generation the serving one: verify it, then move the pointer. Raises UnknownId, BadArtefact."""
         verify(self.path(generation))
+        self.point_to(generation)
+
+    def point_to(self, generation: str) -> None:
+        """Make a generation that was just verified the serving one."""
         _write_synced(self._folder / f"{TEMPORARY}{POINTER}", (generation + "\n").encode())
         (self._folder / f"{TEMPORARY}{POINTER}").replace(self._folder / POINTER)
         _sync_folder(self._folder)

@@ -46,6 +46,7 @@ class ServingCandidates:
         self._version: int | None = None
         self._waiting: deque[PostChange] = deque()
         self._viewed_at = 0.0  # monotonic seconds
+        self._loading = asyncio.Lock()  # a generation, beside the one that serves
         self._lock = asyncio.Lock()
 
     @property
@@ -84,8 +85,8 @@ class ServingCandidates:
 
     async def refresh(self) -> None:
         """Load a newly promoted generation and apply what has changed since. Raises Unavailable (database)."""
+        await self._follow_pointer()
         async with self._lock:
-            await self._follow_pointer()
             if self._overlay is None:
                 return
             changed = await self._apply_changes(self._overlay)
@@ -93,44 +94,42 @@ class ServingCandidates:
                 await self._renew_view(self._overlay)
 
     async def promote(self, generation: str) -> None:
-        """Let a generation serve at once. Raises UnknownId, BadArtefact.
-
-        Its files are whole; if this program cannot use them all the same, the one before serves on.
-        """
-        before = self._folder.current()
-        await asyncio.to_thread(self._folder.promote, generation)
-        self._refused = None
-        await self.refresh()
-        serving = self.generation
-        if serving is not None and serving.manifest.generation == generation:
-            return
-        if before is not None:
-            await asyncio.to_thread(self._folder.promote, before)
-        raise BadArtefact("the generation is whole, but cannot be loaded here; the one before serves on")
+        """Let a generation serve at once. Raises UnknownId, BadArtefact; then the one before serves on."""
+        async with self._loading:
+            loaded = await asyncio.to_thread(self._folder.load, generation)
+            await asyncio.to_thread(self._folder.point_to, generation)
+            await self._serve(loaded)
 
     async def _follow_pointer(self) -> None:
         """Swap to the generation that the pointer names; a bad one is refused and the old one serves on.
 
-        Right after a start there is no old one: then it is the newest whole one that the gate had let pass.
+        Right after a start there is no old one: then it is the newest whole one that the gate had let pass. Later
+        nobody waits while one is loaded, which takes seconds for a million posts.
         """
-        wanted = self._folder.current()
-        held = self._overlay.generation.manifest.generation if self._overlay else None
-        if wanted is None or wanted in (held, self._refused):
+        if self._loading.locked() and self._overlay is not None:
             return
-        generation = await asyncio.to_thread(self._folder.load_best) if held is None else await self._loaded(wanted)
-        if generation is None or generation.manifest.generation != wanted:
-            self._refused = wanted
-        else:
+        async with self._loading:
+            wanted = self._folder.current()
+            held = self._overlay.generation.manifest.generation if self._overlay else None
+            if wanted is None or wanted in (held, self._refused):
+                return
+            generation = await (self._loaded(wanted) if held else asyncio.to_thread(self._folder.load_best))
+            if generation is not None:
+                await self._serve(generation)
+            if generation is None or generation.manifest.generation != wanted:
+                self._refused = wanted
+
+    async def _serve(self, generation: Generation) -> None:
+        """Let requests see a loaded generation."""
+        async with self._lock:
             self._refused = None
-        if generation is None:
-            return
-        self._overlay = Overlay(generation)
-        self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
-        self._since = datetime.fromisoformat(generation.manifest.changes_until)
-        self._applied, self._pinned = {}, None
-        self._waiting.clear()
-        await self._catch_up(self._overlay)
-        await self._renew_view(self._overlay)
+            self._overlay = Overlay(generation)
+            self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
+            self._since = datetime.fromisoformat(generation.manifest.changes_until)
+            self._applied, self._pinned = {}, None
+            self._waiting.clear()
+            await self._catch_up(self._overlay)
+            await self._renew_view(self._overlay)
         log.info("generation %s serves %d posts", generation.manifest.generation, len(generation.columns))
 
     async def _loaded(self, generation: str) -> Generation | None:

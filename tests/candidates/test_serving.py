@@ -159,6 +159,22 @@ async def test_a_promoted_generation_takes_over_without_a_restart(serving, store
         await until(lambda: serving.view().generation == first)
 
 
+async def test_a_post_hidden_while_a_generation_is_loaded_is_hidden_before_and_after_the_swap(serving, stores):
+    second = GenerationFolder(stores.settings.generations).write(
+        contents(), origin="start", parent=None, changes_until=datetime.now(UTC)
+    )
+
+    promoting = asyncio.create_task(serving.promote(second))
+    await set_hidden(stores, "p1", hidden=True)
+    await serving.refresh()
+    before = serving.view()
+    await promoting
+    after = serving.view()
+
+    assert after.generation == second
+    assert not any(view.alive[view.row_of["p1"]] for view in (before, after) if "p1" in view.row_of)
+
+
 async def test_a_damaged_generation_is_refused_and_the_old_one_serves_on(serving, stores):
     folder = GenerationFolder(stores.settings.generations)
     good = serving.view().generation
