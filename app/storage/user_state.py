@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 from weakref import WeakKeyDictionary
+from zlib import crc32
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -31,7 +32,7 @@ from app.storage.user_bytes import CachedLog, CachedPeers
 from app.storage.user_log import UserLog, read_user_log
 
 POSTS_VERSION = "posts:version"  # counted up by whoever changes a post
-FRESH_SECONDS = 60  # bounds what a version lost with a broken Redis could hide
+FRESH_SECONDS = 60  # at most: bounds what a version lost with a broken Redis could hide
 PEERS_FRESH_SECONDS = 600  # peers change slowly
 INCOMPLETE_SECONDS = 5  # how long peers count that were not found in time: the database may be well again
 KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
@@ -74,13 +75,15 @@ class _Cached:
     posts_version: int | None = None
     reserved: Reservations = NOTHING_RESERVED
     is_reachable: bool = True
+    fresh_seconds: float = FRESH_SECONDS
 
     @property
     def current_log(self) -> UserLog | None:
         """The log, if nothing has changed since it was read."""
         log = self.log
-        fresh = log is not None and log.version == self.version.decode() and time.time() - log.read_at < FRESH_SECONDS
-        return log.log if log is not None and fresh else None
+        if log is None or log.version != self.version.decode() or time.time() - log.read_at >= self.fresh_seconds:
+            return None
+        return log.log
 
     def current_peers(self, log: UserLog | None) -> CachedPeers | None:
         """The peers, if they are recent. A user without similar ones may get some with his next like."""
@@ -91,7 +94,7 @@ class _Cached:
             return self.peers if age_seconds < INCOMPLETE_SECONDS else None
         if self.peers.has_similar_users:
             return self.peers if age_seconds < PEERS_FRESH_SECONDS else None
-        is_current = age_seconds < FRESH_SECONDS and self.peers.latest_like_at == _unix(log.latest_like_at)
+        is_current = age_seconds < self.fresh_seconds and self.peers.latest_like_at == _unix(log.latest_like_at)
         return self.peers if is_current else None
 
 
@@ -200,6 +203,11 @@ def _unix(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
+def _fresh_seconds(user_id: str) -> float:
+    """From half of FRESH_SECONDS to all of them: states that were read together are not all read again together."""
+    return FRESH_SECONDS * (1 + crc32(user_id.encode()) / 2**32) / 2
+
+
 def _new_version() -> bytes:
     return secrets.token_hex(VERSION_BYTES).encode()
 
@@ -232,6 +240,7 @@ async def _read_cache(cache: Cache, user_id: str) -> _Cached:
         CachedPeers.of(peers),
         int(posts) if posts else None,
         Reservations.of(reserved),
+        fresh_seconds=_fresh_seconds(user_id),
     )
 
 
