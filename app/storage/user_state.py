@@ -92,9 +92,9 @@ class _Cached:
         age_seconds = time.time() - self.peers.read_at
         if not self.peers.is_complete:
             return self.peers if age_seconds < INCOMPLETE_SECONDS else None
-        if self.peers.has_similar_users:
-            return self.peers if age_seconds < PEERS_FRESH_SECONDS else None
-        is_current = age_seconds < self.fresh_seconds and self.peers.latest_like_at == _unix(log.latest_like_at)
+        if age_seconds >= PEERS_FRESH_SECONDS:
+            return None
+        is_current = self.peers.has_similar_users or self.peers.latest_like_at == _unix(log.latest_like_at)
         return self.peers if is_current else None
 
 
