@@ -12,7 +12,7 @@ from itertools import islice
 from app.errors import Unavailable
 from app.storage.posts import announce_change
 from app.storage.stores import Stores
-from app.storage.user_state import forget_users
+from app.storage.user_cache import forget_users
 
 USERS_AT_ONCE = 1000  # so that no round trip to the cache outlasts its time limit
 

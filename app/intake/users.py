@@ -14,7 +14,7 @@ from app.intake.status import ItemStatus, statuses_of_upsert
 from app.intake.traits import traits_of
 from app.storage.erased import Receipt
 from app.storage.stores import Stores
-from app.storage.user_state import drop_states, erase_cached_user, forget_peers, forget_users
+from app.storage.user_cache import drop_states, erase_cached_user, forget_peers, forget_users
 from app.storage.users import UserRow, erase, merge, upsert_users
 
 

@@ -51,7 +51,7 @@ class CachedPeers:
     """A user's peers as found at a moment."""
 
     read_at: float = 0.0  # unix seconds
-    latest_like_at: float | None = None  # unix seconds: the user's own, then
+    latest_like_at: datetime | None = None  # the user's own, then; UTC, aware
     peers: tuple[Peer, ...] = ()
     is_complete: bool = True  # false when finding them took too long
 
@@ -66,7 +66,8 @@ class CachedPeers:
             (peer.user_id, peer.kind, peer.overlap, [(act.post_id, *_act(act)) for act in peer.acts])
             for peer in self.peers
         ]
-        return orjson.dumps((FORMAT, self.read_at, self.latest_like_at, peers, self.is_complete))
+        liked_at = None if self.latest_like_at is None else self.latest_like_at.timestamp()
+        return orjson.dumps((FORMAT, self.read_at, liked_at, peers, self.is_complete))
 
     @classmethod
     def of(cls, content: bytes | None) -> Self | None:
@@ -74,7 +75,8 @@ class CachedPeers:
         fields = _fields(content)
         if fields is None:
             return None
-        read_at, latest_like_at, peers, is_complete = fields
+        read_at, liked_at, peers, is_complete = fields
+        latest_like_at = None if liked_at is None else _moment(liked_at)
         return cls(read_at, latest_like_at, tuple(_peer(*one) for one in peers), is_complete)
 
 

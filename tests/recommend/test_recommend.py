@@ -25,7 +25,7 @@ from app.storage.cache import Cache
 from app.storage.pages import KEPT_SECONDS
 from app.storage.postgres import async_engine
 from app.storage.stores import Stores
-from app.storage.user_state import forget_users
+from app.storage.user_cache import forget_users
 from tests.recommend.small_view import NOW, TASTES, post_id, small_view
 from tests.storage.logbook import Logbook
 

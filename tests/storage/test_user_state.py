@@ -1,4 +1,4 @@
-"""A user id -> his state, from PostgreSQL and Redis, with either or both away."""
+"""A user id -> his state, from PostgreSQL and Redis, with either or both away, and how long what Redis has counts."""
 
 from __future__ import annotations
 
@@ -6,18 +6,30 @@ import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import redis as sync_redis
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain import Act, BehaviourKind, ReferenceKind
 from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
 from app.storage.flights import Breaker, Flights
 from app.storage.postgres import async_engine
 from app.storage.stores import Stores
-from app.storage.user_bytes import CachedPeers
-from app.storage.user_state import INCOMPLETE_SECONDS, erase_cached_user, forget_peers, forget_users, load_user_state
+from app.storage.user_bytes import CachedLog, CachedPeers
+from app.storage.user_cache import (
+    FRESH_SECONDS,
+    INCOMPLETE_SECONDS,
+    PEERS_FRESH_SECONDS,
+    erase_cached_user,
+    forget_peers,
+    forget_users,
+    fresh_seconds,
+)
+from app.storage.user_state import load_user_state
 from tests.storage.logbook import Logbook, minute
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +166,49 @@ async def test_a_version_that_could_not_be_written_is_made_up_for(stores, log, r
 
     assert user.state.seen == {"p"}
     assert user.degraded == ()
+
+
+@pytest.mark.parametrize(("older_by_seconds", "seen"), [(-5, frozenset()), (1, {"p"})])
+async def test_a_state_counts_for_its_time_even_if_no_change_was_announced(
+    stores, log, redis_url, older_by_seconds, seen
+):
+    await load_user_state(stores, "u")
+    log.shown("u", "p", 0)
+    await log.write()
+    redis = sync_redis.Redis.from_url(redis_url)
+    entry = CachedLog.of(redis.get("user:u:log"), "u")
+    read_at = time.time() - fresh_seconds("u") - older_by_seconds
+    redis.set("user:u:log", replace(entry, read_at=read_at).to_bytes())
+
+    assert (await load_user_state(stores, "u")).state.seen == seen
+
+
+@given(st.text(min_size=1))
+def test_every_state_counts_between_half_and_all_of_a_minute(user_id):
+    assert FRESH_SECONDS / 2 <= fresh_seconds(user_id) <= FRESH_SECONDS
+
+
+def test_states_read_together_are_read_again_spread_over_half_a_minute():
+    seconds = Counter(int(fresh_seconds(f"user-{number}")) for number in range(3000))
+
+    assert set(seconds) == set(range(30, 60))
+    assert max(seconds.values()) <= 2 * 3000 / 30
+
+
+@pytest.mark.parametrize(("age_seconds", "found"), [(PEERS_FRESH_SECONDS - 5, []), (PEERS_FRESH_SECONDS + 1, ["v"])])
+async def test_a_user_without_similar_ones_is_looked_up_again_after_ten_minutes(
+    stores, log, redis_url, age_seconds, found
+):
+    log.did("u", "p", 0)
+    await log.write()
+    assert (await load_user_state(stores, "u")).state.peers == ()
+    log.did("v", "p", 1)
+    await log.write()
+    redis = sync_redis.Redis.from_url(redis_url)
+    entry = CachedPeers.of(redis.get("user:u:peers"))
+    redis.set("user:u:peers", replace(entry, read_at=time.time() - age_seconds).to_bytes())
+
+    assert [peer.user_id for peer in (await load_user_state(stores, "u")).state.peers] == found
 
 
 @pytest.mark.parametrize(("age_seconds", "lacking"), [(0, ("peers",)), (INCOMPLETE_SECONDS + 1, ())])

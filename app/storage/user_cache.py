@@ -1,0 +1,204 @@
+"""A user id -> what Redis has of the user, for as long as it counts: his log, his peers, what is reserved for him.
+
+Cache-aside with versions: the version is read before PostgreSQL is, and what was loaded counts only as long as that
+version stands. Whoever commits a change of the user's log sets a new version afterwards (`forget_users`), so no answer
+is older than a committed change. A version is a random number: one that was lost cannot come back as an older state's.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+from zlib import crc32
+
+from redis.asyncio import Redis
+
+from app.errors import Unavailable
+from app.storage.cache import Cache
+from app.storage.posts import VERSION_KEY as POSTS_VERSION_KEY
+from app.storage.reservations import NOTHING_RESERVED, Reservations, reserved_key
+from app.storage.user_bytes import CachedLog, CachedPeers
+from app.storage.user_log import UserLog
+
+FRESH_SECONDS = 60  # at most: bounds what a version lost with a broken Redis could hide
+PEERS_FRESH_SECONDS = 600  # peers change slowly
+INCOMPLETE_SECONDS = 5  # how long peers count that were not found in time: the database may be well again
+KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
+VERSION_SECONDS = 2 * KEPT_SECONDS
+VERSION_BYTES = 8
+ERASED_AT_ONCE = 1000
+OWED_AT_MOST = 100_000
+
+_owed: WeakKeyDictionary[Cache, set[str]] = WeakKeyDictionary()  # per process: new versions that could not be written
+
+
+@dataclass(frozen=True, slots=True)
+class CachedUser:
+    """What Redis has of a user, whether it still counts or not."""
+
+    user_id: str
+    version: bytes = b""  # empty without Redis
+    log: CachedLog | None = None
+    peers: CachedPeers | None = None
+    posts_version: int | None = None
+    reserved: Reservations = NOTHING_RESERVED
+    is_reachable: bool = True
+
+    @property
+    def current_log(self) -> UserLog | None:
+        """The log, if nothing has changed since it was read."""
+        log = self.log
+        if log is None or log.version != self.version.decode():
+            return None
+        return log.log if time.time() - log.read_at < fresh_seconds(self.user_id) else None
+
+    def current_peers(self, log: UserLog | None) -> CachedPeers | None:
+        """The peers, if they are recent. A user without similar ones may get some with his next like."""
+        if self.peers is None or log is None:
+            return None
+        age_seconds = time.time() - self.peers.read_at
+        if not self.peers.is_complete:
+            return self.peers if age_seconds < INCOMPLETE_SECONDS else None
+        if age_seconds >= PEERS_FRESH_SECONDS:
+            return None
+        is_current = self.peers.has_similar_users or self.peers.latest_like_at == log.latest_like_at
+        return self.peers if is_current else None
+
+
+async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
+    """Let no state cached before now count any more; call it after the commit that changed these users' log.
+
+    Without Redis it is made up for before this process next reads one of them; other processes may then serve the old
+    state for up to FRESH_SECONDS.
+    """
+    owed = _owed.setdefault(cache, set())
+    if len(owed) < OWED_AT_MOST:
+        owed.update(user_ids)
+    with suppress(Unavailable):
+        await _pay(cache, owed)
+
+
+async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
+    """Let these users' cached states serve no more, not even while PostgreSQL is away."""
+    await forget_users(cache, user_ids)
+    keys = [key for user_id in user_ids for key in (_log_key(user_id), _peers_key(user_id))]
+    with suppress(Unavailable):
+        async with cache.use() as redis:
+            if keys:
+                await redis.unlink(*keys)
+
+
+async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
+    """Let the users' peers be looked up anew, after their attributes have changed."""
+    keys = [_peers_key(user_id) for user_id in user_ids]
+    with suppress(Unavailable):
+        async with cache.use() as redis:
+            if keys:
+                await redis.unlink(*keys)
+
+
+async def erase_cached_user(cache: Cache, user_id: str) -> int:
+    """Remove the user's own entries, and every list of peers, since any may name him; how many entries that was.
+
+    Raises Unavailable.
+    """
+    _owed.setdefault(cache, set()).discard(user_id)
+    erased = await erase_own_entries(cache, user_id)
+    async with cache.use() as redis:
+        keys = [key async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE)]
+        for at in range(0, len(keys), ERASED_AT_ONCE):
+            erased += int(await redis.unlink(*keys[at : at + ERASED_AT_ONCE]))
+    return erased
+
+
+async def erase_own_entries(cache: Cache, user_id: str) -> int:
+    """Remove the user's own entries; how many that was. Raises Unavailable."""
+    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id), reserved_key(user_id))
+    async with cache.use() as redis:
+        return int(await redis.unlink(*own))
+
+
+def _version_key(user_id: str) -> str:
+    return f"user:{user_id}:version"
+
+
+def _log_key(user_id: str) -> str:
+    return f"user:{user_id}:log"
+
+
+def _peers_key(user_id: str) -> str:
+    return f"user:{user_id}:peers"
+
+
+def fresh_seconds(user_id: str) -> float:
+    """From half of FRESH_SECONDS to all of them: states that were read together are not all read again together."""
+    return FRESH_SECONDS * (1 + crc32(user_id.encode()) / 2**32) / 2
+
+
+def _new_version() -> bytes:
+    return secrets.token_hex(VERSION_BYTES).encode()
+
+
+async def _pay(cache: Cache, owed: set[str]) -> None:
+    """Write the new versions that are owed."""
+    paid = list(owed)
+    async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
+        for user_id in paid:
+            pipeline.set(_version_key(user_id), _new_version(), ex=VERSION_SECONDS)
+        await pipeline.execute()
+    owed.difference_update(paid)
+
+
+async def read_cached_user(cache: Cache, user_id: str) -> CachedUser:
+    """What Redis has; a user without a version is given one, which no cached state can have."""
+    keys = [_version_key(user_id), _log_key(user_id), _peers_key(user_id), POSTS_VERSION_KEY, reserved_key(user_id)]
+    try:
+        owed = _owed.get(cache)
+        if owed:
+            await _pay(cache, owed)
+        async with cache.use() as redis:
+            version, log, peers, posts, reserved = cast(list[bytes | None], await redis.mget(keys))
+            version = version or await _first_version(redis, user_id)
+    except Unavailable:
+        return CachedUser(user_id, is_reachable=False)
+    return CachedUser(
+        user_id,
+        version,
+        CachedLog.of(log, user_id),
+        CachedPeers.of(peers),
+        int(posts) if posts else None,
+        Reservations.of(reserved),
+    )
+
+
+async def _first_version(redis: Redis, user_id: str) -> bytes:
+    """Give the user a version, unless somebody has just done so."""
+    made = _new_version()
+    there = await redis.set(_version_key(user_id), made, ex=VERSION_SECONDS, nx=True, get=True)
+    return cast(bytes | None, there) or made
+
+
+# Whatever has been forgotten since it was read must not come back: an erased person least of all.
+_WRITE_WHILE_CURRENT = """
+    if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+    for place = 2, #KEYS do redis.call('set', KEYS[place], ARGV[place + 1], 'ex', ARGV[2]) end
+    return 1"""
+
+
+async def write_cached_user(
+    cache: Cache, read: CachedUser, *, log: CachedLog | None, peers: CachedPeers | None
+) -> None:
+    """Write what was loaded after `read`, unless the version has changed since; None leaves what is there."""
+    entries: dict[str, bytes] = {}
+    if log is not None:
+        entries[_log_key(read.user_id)] = log.to_bytes()
+    if peers is not None:
+        entries[_peers_key(read.user_id)] = peers.to_bytes()
+    keys = [_version_key(read.user_id), *entries]
+    async with cache.use() as redis:
+        await redis.eval(_WRITE_WHILE_CURRENT, len(keys), *keys, read.version, KEPT_SECONDS, *entries.values())
