@@ -37,7 +37,7 @@ PLAN, REPORT, CURVES = "plan.json", "report.json", "report.png"
 REQUIRED = (WEIGHTS, SIZES, VECTORS, QUALITY, CENTRES, LISTS, PROBE, POSTS, POPULAR, PLAN, REPORT)
 TEMPORARY = ".building-"
 CHUNK_BYTES = 1 << 20
-RESTS = 9  # times as long as it worked
+RESTS = 9  # beside requests loading rests so many times as long as it works, or they would queue up meanwhile
 REJECTED_KEPT = 2  # for somebody to look at, or to promote by hand
 SEAL = b',\n  "manifest_sha256": "'  # the manifest's last member: the SHA-256 of all before it
 # What loaders of hostile bytes raise; a deep JSON exhausts the stack, an array may claim more memory than there is.
@@ -215,9 +215,9 @@ class GenerationFolder:
             ) from error
         return generation
 
-    def load(self, generation: str) -> Generation:
-        """Verify and load a generation. Raises UnknownId, BadArtefact."""
-        return load_generation(self.path(generation))
+    def load(self, generation: str, *, rests: int = 0) -> Generation:
+        """Verify and load a generation; beside requests with RESTS. Raises UnknownId, BadArtefact."""
+        return load_generation(self.path(generation), rests=rests)
 
     def load_best(self) -> Generation | None:
         """The promoted generation, or if that is damaged the newest whole one that the gate has let pass."""
@@ -245,13 +245,13 @@ class GenerationFolder:
         return doomed
 
 
-def load_generation(folder: Path) -> Generation:
-    """Verify and load the generation in a folder. Raises BadArtefact."""
-    manifest = verify(folder)
+def load_generation(folder: Path, *, rests: int = 0) -> Generation:
+    """Verify and load the generation in a folder; beside requests with RESTS. Raises BadArtefact."""
+    manifest = verify(folder, rests=rests)
     try:
-        network = _rested(lambda: load_network(folder))
-        posts = _rested(lambda: read_columns(folder / POSTS))
-        index = _rested(lambda: read_index(folder))
+        network = _rested(lambda: load_network(folder), rests)
+        posts = _rested(lambda: read_columns(folder / POSTS), rests)
+        index = _rested(lambda: read_index(folder), rests)
         loaded = Generation(
             manifest=manifest,
             network=network,
@@ -271,7 +271,7 @@ def load_generation(folder: Path) -> Generation:
     shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
     if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.posts != shapes[0]:
         raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
-    if not _rested(lambda: loaded.index.holds(loaded.vectors, loaded.quality)):
+    if not _rested(lambda: loaded.index.holds(loaded.vectors, loaded.quality), rests):
         raise BadArtefact(f"generation {folder.name}: its index is of other vectors")
     return loaded
 
@@ -309,7 +309,7 @@ def _seal(body: bytes) -> bytes:
     return body + SEAL + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
-def verify(folder: Path) -> Manifest:
+def verify(folder: Path, *, rests: int = 0) -> Manifest:
     """Compare every file with the manifest. Raises BadArtefact naming the first that differs."""
     manifest = read_manifest(folder)
     missing = [name for name in REQUIRED if name not in manifest.files]
@@ -317,7 +317,7 @@ def verify(folder: Path) -> Manifest:
         raise BadArtefact(f"generation {folder.name}: its manifest lacks {', '.join(missing)}")
     for name, expected in manifest.files.items():
         file = folder / name
-        if Path(name).name != name or not file.is_file() or _sha256(file) != expected:
+        if Path(name).name != name or not file.is_file() or _sha256(file, rests=rests) != expected:
             raise BadArtefact(f"generation {folder.name}: {name} is missing or damaged; promote another or reindex")
     return manifest
 
@@ -349,11 +349,11 @@ def _mapped(file: Path) -> NDArray[np.float32]:
     return mapped
 
 
-def _sha256(file: Path) -> str:
+def _sha256(file: Path, *, rests: int = 0) -> str:
     """Of a whole file, with a rest after every chunk."""
     digest = hashlib.sha256()
     with file.open("rb") as opened:
-        while _rested(lambda: _digested(digest, opened)):
+        while _rested(lambda: _digested(digest, opened), rests):
             pass
     return digest.hexdigest()
 
@@ -365,11 +365,11 @@ def _digested(digest: hashlib._Hash, opened: BinaryIO) -> bool:
     return bool(chunk)
 
 
-def _rested(work: Callable[[], Done]) -> Done:
-    """Do a piece of work, then rest: it is done beside requests, which must not queue up meanwhile."""
+def _rested(work: Callable[[], Done], rests: int) -> Done:
+    """Do a piece of work, then rest so many times as long as it took."""
     began = time.thread_time()
     done = work()
-    time.sleep(RESTS * (time.thread_time() - began))
+    time.sleep(rests * (time.thread_time() - began))
     return done
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.candidates.encode import PostEncoder
 from app.candidates.fresh import FreshPost, Overlay
-from app.candidates.generation import Generation, GenerationFolder, load_generation
+from app.candidates.generation import RESTS, Generation, GenerationFolder
 from app.candidates.view import CandidateView
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.samples.tokens import Content
@@ -96,7 +96,7 @@ class ServingCandidates:
     async def promote(self, generation: str) -> None:
         """Let a generation serve at once. Raises UnknownId, BadArtefact; then the one before serves on."""
         async with self._loading:
-            loaded = await asyncio.to_thread(self._folder.load, generation)
+            loaded = await asyncio.to_thread(self._folder.load, generation, rests=RESTS)
             await asyncio.to_thread(self._folder.point_to, generation)
             await self._serve(loaded)
 
@@ -135,7 +135,7 @@ class ServingCandidates:
     async def _loaded(self, generation: str) -> Generation | None:
         """A generation, verified; None when it cannot be used."""
         try:
-            return await asyncio.to_thread(load_generation, self._folder.path(generation))
+            return await asyncio.to_thread(self._folder.load, generation, rests=RESTS)
         except (BadArtefact, UnknownId) as error:
             log.error("generation %s is refused: %s", generation, error)
             return None

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.candidates.fresh import Overlay
-from app.candidates.generation import GenerationFolder, Manifest
+from app.candidates.generation import RESTS, GenerationFolder, Manifest
 from app.candidates.view import CandidateView
 from app.errors import BadArtefact, Conflict, TuwenError, UnknownId
 from app.pages.admin.door import inside
@@ -133,7 +133,7 @@ async def _view_of(frame: Frame, generation: str) -> CandidateView:
 @lru_cache(maxsize=1)
 def _overlay(folder: GenerationFolder, generation: str) -> Overlay:
     """One generation besides the serving one stays loaded while it is looked at."""
-    return Overlay(folder.load(generation))
+    return Overlay(folder.load(generation, rests=RESTS))
 
 
 async def _side(frame: Frame, view: CandidateView, user_id: str) -> Side:
