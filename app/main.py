@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 
 import orjson
 import uvicorn
@@ -47,7 +49,7 @@ from app.api.turnstile import Turnstile
 from app.api.wire import WireProtocol
 from app.candidates.encode import use_threads
 from app.candidates.serving import ServingCandidates
-from app.errors import TuwenError
+from app.errors import TuwenError, Unavailable
 from app.metrics import Metrics
 from app.opening import announce, listen
 from app.pages.parts import PARTS, page_parts
@@ -56,6 +58,7 @@ from app.settings import Settings
 from app.storage.keys import bootstrap_keys
 from app.storage.stores import Stores, open_stores
 from app.tracing import tracing
+from app.workers import READY
 
 VERSION = "1"  # of the API
 GRACE_SECONDS = 10  # for requests under way when the service is stopped
@@ -179,10 +182,11 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        server = Server(config, state.stopping, drain_seconds=settings.drain_seconds)
+        server = Server(config, state.stopping, drain_seconds=settings.drain_seconds, is_worker=is_worker)
         gc.freeze()  # a collection need not look through what is there from the start, which takes a tenth of a second
         if is_worker:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), server.handle_exit, signal.SIGTERM, None)
+            with suppress(Unavailable):  # others answer while it loads its generation
+                await state.candidates.refresh()
         else:
             announce(settings, await bootstrap_keys(stores))
         await server.serve(sockets=[listener])
@@ -192,13 +196,25 @@ class Server(uvicorn.Server):
     """Ends by returning: uvicorn's own way is to raise the signal again, which would leave the stores running.
 
     SIGTERM first says that it is not ready any longer, and still answers for a while; Ctrl-C, or a second signal, ends
-    it at once.
+    it at once. A worker ends with its parent, too, and leaves the port to the others with SIGHUP.
     """
 
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, *, drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stopping: asyncio.Event, *, drain_seconds: float, is_worker: bool = False
+    ) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._drain_seconds = drain_seconds
+        self._is_worker = is_worker
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests from now on; a worker tells its parent so."""
+        await super().startup(sockets)
+        if self._is_worker:
+            parent = sys.stdin.fileno()
+            asyncio.get_running_loop().add_reader(parent, self.handle_exit, signal.SIGTERM, None)
+            with suppress(OSError):  # it is gone: the reader will know
+                os.write(parent, READY)
 
     def _stop(self, number: int) -> None:
         if number == signal.SIGINT or self._stopping.is_set():
@@ -207,11 +223,17 @@ class Server(uvicorn.Server):
         self._stopping.set()
         asyncio.get_running_loop().call_later(self._drain_seconds, self.handle_exit, number, None)
 
+    def _leave(self) -> None:
+        """Take no more connections: another worker has come for them. Answer those that are there as at a stop."""
+        for one in self.servers:
+            one.close()
+        self._stop(signal.SIGTERM)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody connect any longer. Who has done so already still has a moment to ask, even where the connection
         waits in the kernel, which would cut it with the listener.
         """
-        listeners = [one.dup() for one in sockets or ()]
+        listeners = [one.dup() for one in sockets or () if one.fileno() >= 0]
         for one in (*self.servers, *(sockets or ())):
             one.close()
         await asyncio.sleep(0)  # the loop closes its part in its next turn
@@ -239,10 +261,15 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Let signals end the service while the block runs."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, number)
+        ways: dict[int, Callable[[], None]] = {
+            number: partial(self._stop, number) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        if self._is_worker:
+            ways[signal.SIGHUP] = self._leave
+        for number, way in ways.items():
+            loop.add_signal_handler(number, way)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ways:
                 loop.remove_signal_handler(number)

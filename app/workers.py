@@ -1,4 +1,4 @@
-"""One port, several API processes: started, watched, begun again when one dies, and ended together.
+"""One port, several API processes: started, watched, begun again when one dies, renewed one by one, ended together.
 
 The parent binds the port and keeps the embedded stores; every worker is a `tuwen serve` of its own that takes requests
 from the parent's socket. What workers share are the stores, the generation's mapped files, and nothing else.
@@ -12,7 +12,11 @@ import logging
 import signal
 import socket
 import sys
+from asyncio import Event
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from app.errors import Unavailable
 from app.opening import announce, listen
@@ -22,11 +26,14 @@ from app.storage.stores import open_stores
 
 ROOT = Path(__file__).parents[1]
 BACKLOG = 2048
+READY = b"\n"  # from a worker that takes requests
 RESTART_SECONDS = 1.0  # before a worker that has died is begun again
+RETRY_SECONDS = 10.0  # and one that could not start, as while PostgreSQL is away
+READY_SECONDS = 300.0  # for a new worker to load its generation; a million posts take some seconds
 STOP_SECONDS = 15.0  # after the draining: for requests under way, and for closing the stores
-FAILED_AT_ONCE_SECONDS = 30.0  # a worker that fails so soon after the start would fail again
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 def serve_with_workers(settings: Settings) -> int:
@@ -42,20 +49,144 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         return await Workers(settings, listener).run()
 
 
+class Worker:
+    """One worker process, joined to its parent by a socket pair.
+
+    Its end tells the worker that the parent is gone; a byte from the worker tells that it takes requests.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket, *, stop_seconds: float) -> None:
+        self._process = process
+        self._channel = channel
+        self._stop_seconds = stop_seconds
+
+    @classmethod
+    async def begin(cls, settings: Settings, listener: socket.socket) -> Worker:
+        """Start a process that takes requests from the listener."""
+        channel, theirs = socket.socketpair()
+        channel.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "app.cli", "serve", "--inherited-socket", str(listener.fileno())),
+                cwd=ROOT,
+                env=child_environment(settings),
+                stdin=theirs.fileno(),
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,  # Ctrl-C is for the parent to pass on
+            )
+        return cls(process, channel, stop_seconds=STOP_SECONDS + settings.drain_seconds)
+
+    async def is_ready(self) -> bool:
+        """Wait until it takes requests; false when it ends before, or takes too long."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(READY_SECONDS):
+                return await loop.sock_recv(self._channel, len(READY)) == READY
+        return False
+
+    async def ended(self) -> int:
+        """Wait until it has ended; its code."""
+        return await self._process.wait()
+
+    async def end(self, number: int = signal.SIGTERM) -> None:
+        """Have it end: with SIGTERM as one service that ends, with SIGHUP as one whose place another has taken."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        try:
+            await asyncio.wait_for(self._process.wait(), self._stop_seconds)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        self._channel.close()
+
+
+class Place:
+    """The place of one worker: somebody is put into it again whenever it is empty."""
+
+    def __init__(
+        self, number: int, begin: Callable[[], Coroutine[Any, Any, Worker]], *, stopping: Event, proven: Event
+    ) -> None:
+        self._number = number
+        self._begin = begin
+        self._stopping = stopping
+        self._proven = proven  # set: some worker of this service has been ready, so what makes one fail may pass
+        self._turn = asyncio.Lock()  # to put somebody into the place
+        self._worker: Worker | None = None
+
+    async def keep_running(self) -> int:
+        """Keep a worker here until the service stops; 1 when it could not start and none ever could.
+
+        One that was killed (a negative code) has not given up.
+        """
+        worker = self._worker = await self._begin()
+        while not self._stopping.is_set():
+            was_ready = await self._unless_stopping(worker.is_ready())
+            if was_ready:
+                self._proven.set()
+            code = await self._unless_stopping(worker.ended())
+            if code is not None and worker is self._worker:
+                if code > 0 and not self._proven.is_set():
+                    self._stopping.set()
+                    return 1
+                logger.error("worker %d ended with code %d; another takes its place", self._number, code)
+                await self._replace(worker, pause_seconds=RESTART_SECONDS if was_ready else RETRY_SECONDS)
+            worker = self._worker
+        await worker.end()
+        return 0
+
+    async def renew(self) -> bool:
+        """Put another worker here; the one before goes once that takes requests. False when it could not start."""
+        async with self._turn:
+            if self._stopping.is_set():
+                return False
+            newer = await self._begin()
+            if not await self._unless_stopping(newer.is_ready()):
+                await newer.end()
+                return False
+            older, self._worker = self._worker, newer
+        if older is not None:
+            await older.end(signal.SIGHUP)
+        return True
+
+    async def _replace(self, worker: Worker, *, pause_seconds: float) -> None:
+        """Put another into the place of one that has ended, unless somebody else did so."""
+        await self._unless_stopping(asyncio.sleep(pause_seconds))
+        async with self._turn:
+            if self._worker is worker and not self._stopping.is_set():
+                self._worker = await self._begin()
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+        """What the work comes to; None when the service stops before."""
+        doing, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not doing.done():
+            doing.cancel()
+            return None
+        return doing.result()
+
+
 class Workers:
-    """The worker processes of one service."""
+    """The workers of one service."""
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
-        self._settings = settings
         self._listener = listener
-        self._stopping = asyncio.Event()
+        self._stopping = Event()
+        self._renewal_wanted = Event()
+        begin, proven = partial(Worker.begin, settings, listener), Event()
+        numbers = range(settings.workers)
+        self._places = [Place(number, begin, stopping=self._stopping, proven=proven) for number in numbers]
 
     async def run(self) -> int:
-        """Run the workers until a signal comes; 1 when one of them could not start. Raises Unavailable."""
+        """Run the workers until SIGTERM or Ctrl-C comes; SIGHUP renews them. Raises Unavailable when none can start."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        codes = await asyncio.gather(*(self._keep_running(number) for number in range(self._settings.workers)))
+        loop.add_signal_handler(signal.SIGHUP, self._renewal_wanted.set)
+        renewing = asyncio.create_task(self._renew_when_wanted())
+        codes = await asyncio.gather(*(place.keep_running() for place in self._places))
+        self._renewal_wanted.set()
+        await renewing
         if any(codes):
             raise Unavailable("a worker could not start: what it says above tells why")
         return 0
@@ -65,43 +196,12 @@ class Workers:
         self._stopping.set()
         self._listener.close()
 
-    async def _keep_running(self, number: int) -> int:
-        """Run one worker, and another in its place whenever it dies; 1 when it gives up as soon as it starts.
-
-        One that was killed (a negative code) has not given up.
-        """
-        began = asyncio.get_running_loop().time()
+    async def _renew_when_wanted(self) -> None:
+        """Renew the workers one by one, so that all others take requests meanwhile."""
         while not self._stopping.is_set():
-            code = await self._run_one()
-            if self._stopping.is_set():
-                break
-            if code > 0 and asyncio.get_running_loop().time() - began < FAILED_AT_ONCE_SECONDS:
-                self._stopping.set()
-                return 1
-            logger.error("worker %d ended with code %d; another takes its place", number, code)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
-            began = asyncio.get_running_loop().time()
-        return 0
-
-    async def _run_one(self) -> int:
-        """One worker from its start to its end."""
-        inherited = self._listener.fileno()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.cli", "serve", "--inherited-socket", str(inherited)),
-            cwd=ROOT,
-            env=child_environment(self._settings),
-            stdin=asyncio.subprocess.PIPE,  # its end tells a worker that the parent is gone
-            pass_fds=(inherited,),
-            start_new_session=True,  # Ctrl-C is for the parent to pass on
-        )
-        ended, stopping = asyncio.create_task(process.wait()), asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not ended.done():
-            process.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ended), STOP_SECONDS + self._settings.drain_seconds)
-        if not ended.done():
-            process.kill()
-        return await ended
+            await self._renewal_wanted.wait()
+            self._renewal_wanted.clear()
+            for number, place in enumerate(self._places):
+                if not await place.renew():
+                    break
+                logger.warning("worker %d is renewed", number)

@@ -18,6 +18,7 @@ from app.domain import Role
 from app.intake.posts import save_posts
 from app.settings import Settings
 from app.storage.stores import Stores
+from scripts.bench_processes import descendants
 from tests.api.conftest import CATALOGUE
 from tests.api.test_serve import serving, stopped
 
@@ -122,6 +123,22 @@ async def test_a_worker_that_dies_is_replaced_and_none_outlives_the_parent(
         process.kill()
 
         until(lambda: not any(is_running(worker) for worker in clients))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 2.5])
+async def test_a_service_that_is_stopped_while_it_renews_its_workers_leaves_none(
+    stores: Stores, settings: Settings, secrets: dict[Role, str], seconds: float
+):
+    with serving(settings) as process:
+        with one_client_per_worker(settings, secrets):
+            pass
+        process.send_signal(signal.SIGHUP)
+        time.sleep(seconds)
+        workers = set(descendants(process.pid))
+
+        assert "Traceback" not in stopped(process)
+
+        assert not any(is_running(worker) for worker in workers)
 
 
 def is_running(process_id: int) -> bool:

@@ -144,6 +144,11 @@ class ApiChild:
         self._end(signal.SIGTERM)
         return time.monotonic() - began
 
+    def renew(self) -> None:
+        """Have its workers make room for others, one by one."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def _end(self, number: int) -> None:
         if self.process is not None:
             self.process.send_signal(number)

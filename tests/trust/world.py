@@ -45,7 +45,7 @@ class Broken:
 
 
 @contextlib.contextmanager
-def broken_world(folder: Path) -> Iterator[Broken]:
+def broken_world(folder: Path, *, workers: int = 1) -> Iterator[Broken]:
     """All of it, running; killed at the end."""
     postgres, valkey = postgres_in(folder / "postgres"), valkey_in(folder / "valkey")
     plan = folder / "plan.toml"
@@ -57,6 +57,7 @@ def broken_world(folder: Path) -> Iterator[Broken]:
         port=free_port(None),
         plan=plan,
         threads=1,
+        workers=workers,
         log_level="WARNING",
     )
     api = ApiChild(settings, KEYS)

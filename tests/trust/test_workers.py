@@ -1,0 +1,104 @@
+"""Rows 2 and 20, with two workers: renewed one after the other, and one lost while no other can take its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.trust.children import wait_until
+from tests.trust.figures import Row
+from tests.trust.load import Answer, Answers, percentile_ms
+from tests.trust.test_store_faults import GOOD_PERCENT, page_for, until_whole
+from tests.trust.world import Broken, broken_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+WORKERS = 2
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+    """A service with two workers."""
+    with broken_world(tmp_path_factory.mktemp("crew"), workers=WORKERS) as world:
+        wait_until(lambda: len(workers(world)) == WORKERS, "there are not two workers")
+        yield world
+
+
+def workers(world: Broken) -> set[int]:
+    """The process ids of the workers, of those that do not take requests yet, too."""
+    assert world.api.process is not None
+    parent = world.api.process.pid
+    found = set()
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(OSError):  # gone meanwhile
+            if b"--inherited-socket" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.add(int(child))
+    return found
+
+
+@pytest.mark.trust(20)
+async def test_workers_renewed_one_by_one_refuse_and_lose_nothing(crew: Broken, row: Row, at_full):
+    renewals, per_second = at_full(1, 20), at_full(8, 50)
+    pages, looks, seconds = Answers(), Answers(), []
+    for number in range(renewals):
+        before, began, client = workers(crew), time.monotonic(), crew.client()
+        are_others = partial(_are_others, crew, before)
+        crew.api.renew()
+        loading = client.open_loop(per_second, partial(page_for, client), until=are_others, seed=number)
+        paged, looked = await asyncio.gather(loading, _looks(crew, until=are_others))
+        pages.all.extend(paged.all)
+        looks.all.extend(looked)
+        seconds.append(time.monotonic() - began)
+        client.close()
+
+    row.done = f"{renewals} SIGHUP at {per_second} requests/s: each of two workers renewed"
+    row.none(not_answered=len(pages.all) - len(pages.of(200)), not_ready=len(looks.all) - len(looks.of(200)))
+    row.saw("p99 while workers are renewed", percentile_ms(pages.all, 0.99), "ms")
+    row.saw("both renewed within", max(seconds), "s")
+    assert pages.all
+    assert looks.all
+
+
+def _are_others(crew: Broken, before: set[int]) -> bool:
+    now = workers(crew)
+    return len(now) == WORKERS and not now & before
+
+
+async def _looks(crew: Broken, *, until: Callable[[], bool]) -> list[Answer]:
+    """What /health/ready says meanwhile to those who connect anew."""
+    looks = []
+    while not until():
+        observer = crew.client()
+        looks.append(await observer.ask(observer.get("/health/ready")))
+        observer.close()
+        await asyncio.sleep(0.05)
+    return looks
+
+
+@pytest.mark.trust(2)
+async def test_a_worker_lost_while_postgres_is_away_is_replaced_when_it_is_back(crew: Broken, row: Row, at_full):
+    per_second, seconds = at_full(8, 50), at_full(4, 15)
+    before, client = workers(crew), crew.client()
+    crew.postgres.kill()
+    os.kill(min(before), signal.SIGKILL)
+    crew.api.renew()  # which nobody can be, either: those who are left go on
+
+    answers = await client.for_seconds(seconds, per_second, partial(page_for, client))
+    kept = max(before) in workers(crew)
+    await asyncio.to_thread(crew.postgres.start)
+    recovery = await until_whole(client)
+    replaced = await asyncio.to_thread(wait_until, lambda: len(workers(crew)) == WORKERS, "nobody took its place")
+    client.close()
+
+    row.done = f"one of two workers killed while PostgreSQL was away for {seconds} s"
+    row.at_least(GOOD_PERCENT, "good of the one that was left", answers.good_percent, "%")
+    row.none(workers_lost_besides=int(not kept))
+    row.at_most(10, "it whole again after", recovery, "s")
+    row.saw("two workers again after", recovery + replaced, "s")
