@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from app.api.json_bodies import VALUES_AT_MOST
+
 pytestmark = pytest.mark.anyio
 
 CANARY = "Zq9canary7"
@@ -187,6 +189,27 @@ async def test_a_body_above_the_limit_is_refused_while_it_arrives(client: httpx.
 
     assert problem_of(answer)["status"] == 413
     assert sent <= 10 << 20
+
+
+async def test_a_body_of_too_many_values_is_refused_before_it_is_read(client: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    most, more = (b"[" + b",".join([b"1"] * count) + b"]" for count in (VALUES_AT_MOST, VALUES_AT_MOST + 1))
+
+    read, refused = [await client.post("/recommend", content=body, headers=headers) for body in (most, more)]
+
+    assert problem_of(read)["status"] == 422  # it is no object
+    assert problem_of(refused)["type"] == "urn:tuwen:problem:too-large"
+    assert "200000 values at most" in str(problem_of(refused)["detail"])
+
+
+async def test_the_largest_honest_batch_is_taken(client: httpx.AsyncClient) -> None:
+    act = {"kind": "click", "at": "2026-03-01T12:00:07+08:00", "behaviour_id": "b"}
+    fields = {"user_id": "u1", "post_id": "p1", "shown_at": "2026-03-01T12:00:00+08:00", "position": 0, "scene": "home"}
+    shown = {"exposure_id": "e", **fields, "recommendation_id": "r", "behaviours": [act] * 45}
+
+    answer = await client.post("/exposures", json={"exposures": [shown] * 1000})
+
+    assert answer.status_code == 200, answer.text
 
 
 async def test_the_callers_request_id_comes_back_when_it_can_be_used(client: httpx.AsyncClient) -> None:
