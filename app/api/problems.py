@@ -81,6 +81,8 @@ OF_STATUSES: Mapping[int, ProblemKind] = {
     408: ProblemKind(408, "too-slow", "The request did not arrive in time"),
     413: OF_ERRORS[TooLarge],
     415: ProblemKind(415, "unsupported-media-type", "The body is of a type that is not taken here"),
+    431: ProblemKind(431, "long-head", "The head of the request is larger than allowed"),
+    503: BUSY,
 }
 
 # What pydantic says in words of its own trade, said for the person who sends the request.

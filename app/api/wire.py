@@ -1,4 +1,5 @@
-"""Bytes of a connection -> requests: uvicorn's protocol, impatient with heads that dribble in or never end.
+"""Bytes of a connection -> requests: uvicorn's protocol, impatient with heads that dribble in or never end, and with
+clients that do not read their answers.
 
 Behind a turnstile: what would not get its turn is answered here, before a request, a task or a scope is made for it.
 """
@@ -7,32 +8,37 @@ from __future__ import annotations
 
 import asyncio
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.limits import HANG_UP
-from app.api.problems import MEDIA_TYPE, TYPE_PREFIX
+from app.api.limits import HANG_UP, NO_SNIFFING, request_id_of
+from app.api.problems import OF_STATUSES, problem
 from app.api.turnstile import HANG_UP_LINE, Refusal, Turnstile, response_head
 
 HEAD_BYTES = 64 << 10
+UNREAD_SECONDS = 20.0  # for the client to read an answer, but for what the kernel holds of it
 NO_HTTP = "the bytes are no HTTP request"
-LONG_HEAD = f"the head of the request is longer than {HEAD_BYTES} bytes"
+LONG_HEAD = f"the head of a request may have at most {HEAD_BYTES} bytes"
 
 
 class WireProtocol(HttpToolsProtocol):
     """Cuts connections on which no whole head arrives in time; uvicorn itself would wait for ever."""
 
     head_seconds: float  # from the opening of the connection, or its first byte after a pause, to the end of the head
+    unread_seconds: float
     turnstile: Turnstile
+    _unread_timer: asyncio.TimerHandle | None = None  # while more waits to be sent than should, or the end of all
     _head_timer: asyncio.TimerHandle | None = None  # of what is turned away: to the end of its body
     _head_bytes = 0
     _is_dropped = False  # nothing is made of the request under way
     _answer: Refusal | None = None  # for a request that is turned away, once its body has arrived
 
     @classmethod
-    def behind(cls, turnstile: Turnstile, *, head_seconds: float) -> type[WireProtocol]:
+    def behind(
+        cls, turnstile: Turnstile, *, head_seconds: float, unread_seconds: float = UNREAD_SECONDS
+    ) -> type[WireProtocol]:
         """The protocol with these: uvicorn makes one per connection, and passes nothing of ours to it."""
-        return type(cls.__name__, (cls,), {"turnstile": turnstile, "head_seconds": head_seconds})
+        given = {"turnstile": turnstile, "head_seconds": head_seconds, "unread_seconds": unread_seconds}
+        return type(cls.__name__, (cls,), given)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -42,6 +48,7 @@ class WireProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._head_arrived()
+        self._was_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,7 +59,7 @@ class WireProtocol(HttpToolsProtocol):
         super().data_received(data)
         is_head = self._head_timer is not None and self._answer is None
         if is_head and self._head_bytes > HEAD_BYTES:
-            self._refuse(431, "Request Header Fields Too Large", LONG_HEAD)
+            self._refuse(431, LONG_HEAD)
 
     def on_message_begin(self) -> None:
         """Another request begins."""
@@ -61,6 +68,10 @@ class WireProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        if self._head_bytes > HEAD_BYTES and self._is_long_head():
+            self._is_dropped = True
+            self._refuse(431, LONG_HEAD)
+            return
         is_idle = self.cycle is None or self.cycle.response_complete  # else it waits behind the one before
         if is_idle and not self.expect_100_continue and not self._is_dropped:
             self._answer = self.turnstile.turned_away(self.parser.get_method(), self.url, self.headers)
@@ -84,7 +95,42 @@ class WireProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; `msg` is uvicorn's own."""
-        self._refuse(400, "Bad Request", NO_HTTP)
+        self._refuse(400, NO_HTTP)
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than should."""
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """The client has read almost all of it."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._was_read()
+
+    def on_response_complete(self) -> None:
+        """All of an answer has been handed over."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request has come."""
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the connection once the client has read what was said to him, or does not do so in time."""
+        self.transport.close()
+        self._expect_reading()
+
+    def _expect_reading(self) -> None:
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(self.unread_seconds, self.transport.abort)
+
+    def _was_read(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
@@ -101,7 +147,11 @@ class WireProtocol(HttpToolsProtocol):
         if self._answer is not None:
             self._turn_away(self._answer, keep_alive=False)
         else:
-            self.transport.close()
+            self._hang_up()
+
+    def _is_long_head(self) -> bool:
+        """Whether a head that came at once is too long: some of the bytes may be its body's."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES
 
     def _can_go_on(self) -> bool:
         """Whether another request may follow on this connection."""
@@ -117,18 +167,18 @@ class WireProtocol(HttpToolsProtocol):
         if self.flow.write_paused:  # he asks and asks, and does not read the answers
             self.transport.abort()
         elif hangs_up:
-            self.transport.close()
+            self._hang_up()
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _refuse(self, status: int, title: str, detail: str) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         """Answer and hang up."""
         self._answer = None
         self._head_arrived()
-        slug = title.lower().replace(" ", "-")
-        body = orjson.dumps({"type": TYPE_PREFIX + slug, "title": title, "status": status, "detail": detail})
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-        self.transport.write(response_head(status, [*headers, HANG_UP]) + b"\r\n" + body)
-        self.transport.close()
+        request_id = request_id_of(())  # his own may be in the head, which cannot be relied on
+        answer = problem(OF_STATUSES[status], detail, request_id=request_id)
+        headers = [*answer.raw_headers, NO_SNIFFING, (b"x-request-id", request_id.encode()), HANG_UP]
+        self.transport.write(response_head(status, headers) + b"\r\n" + bytes(answer.body))
+        self._hang_up()
