@@ -14,13 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import current_request_id, route_path, unexpected
+from app.api.problems import RETRY_AFTER_SECONDS, current_request_id, route_path, unexpected
 from app.metrics import Metrics
 from app.tracing import request_span
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 HANG_UP = (b"connection", b"close")
+BODIES_BYTES = 64 << 20  # that a process holds of bodies under way, but for their beginnings
+FREE_BYTES = 64 << 10  # the beginning of each: requests for recommendations are no longer, and go on beside a flood
 QUEUE_SECONDS = 0.5  # for a place in a lane
 QUEUE_PLACES = 8  # that may wait for each place: what waits longer than a moment is better asked again
 CROWDED_PLACES = 2  # the same in a lasting overload, where a long queue makes every answer slow and no more of them
@@ -82,12 +84,16 @@ class RequestEnvelope:
 
 
 class BodyLimit:
-    """Refuses bodies above a size, by their stated length or by counting, and those that do not arrive in time."""
+    """Refuses bodies above a size, by their stated length or by counting, and those that do not arrive in time.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float) -> None:
+    All bodies together have a limit, too: what would take more is refused as in any other overload.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, bodies_bytes: int = BODIES_BYTES) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds  # for the whole body to arrive
+        self._left_bytes = bodies_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -96,11 +102,11 @@ class BodyLimit:
             return
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         is_too_long = not stated.isdigit() or int(stated[:20]) > self._max_bytes
-        arrived, is_complete = 0, False
+        arrived, held, is_complete = 0, 0, False
         deadline = time.monotonic() + self._seconds
 
         async def receive_counted() -> Message:
-            nonlocal arrived, is_complete
+            nonlocal arrived, held, is_complete
             if is_complete:
                 return await receive()  # only to hear whether the client has gone
             if is_too_long:
@@ -110,14 +116,26 @@ class BodyLimit:
             arrived += len(message.get("body", b""))
             if arrived > self._max_bytes:
                 raise self._too_large()
+            more = max(0, arrived - FREE_BYTES) - held
+            if more > self._left_bytes:
+                raise _no_room()
+            held, self._left_bytes = held + more, self._left_bytes - more
             return message
 
-        await self._app(scope, receive_counted, send)
+        try:
+            await self._app(scope, receive_counted, send)
+        finally:
+            self._left_bytes += held
 
     def _too_large(self) -> HTTPException:
         # The rest of the body is not read, so the connection cannot be used again.
         detail = f"the body may have at most {self._max_bytes} bytes"
         return HTTPException(413, detail, headers={"Connection": "close"})
+
+
+def _no_room() -> HTTPException:
+    headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}
+    return HTTPException(503, "too many large bodies arrive at once: try again in a moment", headers=headers)
 
 
 class LaneFull(Exception):  # noqa: N818

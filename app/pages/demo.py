@@ -19,7 +19,7 @@ from app.intake.events import save_behaviours, save_exposures
 from app.intake.fields import Id, Position
 from app.pages.feed import SCENE, cards_values, feed_values, serving_values, strip_items
 from app.pages.files import stored_picture, stored_thumbnail
-from app.pages.forms import form_fields
+from app.pages.forms import form_fields, reported
 from app.pages.live import live_values
 from app.pages.looking import (
     PATH,
@@ -36,6 +36,7 @@ from app.pages.safety import PAGE_HEADERS, refuse_foreign_page
 from app.recommend.wording import language_of
 
 REPORTED_AT_ONCE = 200
+REPORTED_BYTES = REPORTED_AT_ONCE << 10  # one has three ids at most
 OFF = (
     "This page shows simulated people, so it is served by the demo only: run `make demo`, "
     "or set TUWEN_DEMO=1 for a service that holds no real users."
@@ -155,8 +156,9 @@ def thumbnail(request: Request, picture_hash: str) -> Response:
 
 
 @fragments.post("/exposures")
-async def seen(request: Request, body: SeenBody) -> Response:
+async def seen(request: Request) -> Response:
     """Record what came into sight."""
+    body = await reported(request, SeenBody, max_bytes=REPORTED_BYTES)
     require_actor(request, body.user_id)
     now = datetime.now(UTC)
     records = [
@@ -167,8 +169,9 @@ async def seen(request: Request, body: SeenBody) -> Response:
 
 
 @fragments.post("/behaviours")
-async def acted(request: Request, body: ActBody) -> Response:
+async def acted(request: Request) -> Response:
     """Record what was done."""
+    body = await reported(request, ActBody, max_bytes=REPORTED_BYTES)
     require_actor(request, body.user_id)
     now = datetime.now(UTC)
     records = [BehaviourRecord(user_id=body.user_id, at=now, **one.model_dump()) for one in body.behaviours]

@@ -8,11 +8,21 @@ from contextlib import asynccontextmanager
 import httpx
 import orjson
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.limits import CROWD, CROWDED_PLACES, QUEUE_PLACES, BodyLimit, Lane, LaneFull, RequestEnvelope
+from app.api.limits import (
+    CROWD,
+    CROWDED_PLACES,
+    FREE_BYTES,
+    QUEUE_PLACES,
+    BodyLimit,
+    Lane,
+    LaneFull,
+    RequestEnvelope,
+)
 from app.api.log_lines import JsonLines
 from app.metrics import Metrics
 
@@ -142,3 +152,29 @@ async def test_a_body_is_counted_whatever_length_it_states() -> None:
     for content in (b"x" * 101, chunks()):
         with pytest.raises(Exception, match="at most 100 bytes"):
             await send(app, content=content)
+
+
+async def test_all_bodies_together_have_a_limit_and_give_back_what_they_took() -> None:
+    arrived, may_end = [asyncio.Event() for _ in range(2)], asyncio.Event()
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = PlainTextResponse(str(len(await Request(scope, receive).body())))
+        await response(scope, receive, send)
+
+    async def slow(place: int) -> AsyncIterator[bytes]:
+        yield b"x" * (FREE_BYTES + 60)
+        arrived[place].set()
+        await may_end.wait()
+
+    app = BodyLimit(echo, max_bytes=1 << 20, seconds=5, bodies_bytes=150)
+    slow_ones = [asyncio.create_task(send(app, content=slow(place))) for place in range(2)]
+    await asyncio.gather(*(one.wait() for one in arrived))
+    with pytest.raises(HTTPException) as refused:
+        await send(app, content=b"x" * (FREE_BYTES + 60))
+    assert refused.value.status_code == 503
+    assert refused.value.headers == {"Connection": "close", "Retry-After": "1"}
+    assert (await send(app, content=b"x" * FREE_BYTES)).is_success  # beginnings are free
+
+    may_end.set()
+    assert [one.text for one in await asyncio.gather(*slow_ones)] == [str(FREE_BYTES + 60)] * 2
+    assert (await send(app, content=b"x" * (FREE_BYTES + 150))).is_success

@@ -134,6 +134,23 @@ def test_a_report_that_no_page_sends_is_refused_without_an_echo(http: httpx.Clie
     assert "stare" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "length"), [("/admin/sign-in", 5000), ("/demo/visitor", 5000), ("/demo/behaviours", 300_000)]
+)
+def test_no_page_reads_more_than_it_sends(http: httpx.Client, path: str, length: int) -> None:
+    http.get("/demo")
+
+    assert http.post(path, headers=FORM, content="x" * length).status_code == 413
+
+
+def test_the_longest_edit_of_a_post_is_read(http: httpx.Client) -> None:
+    http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+    word = "🍜" * 200
+
+    edit = {"id": "none", "title": word * 5, "category": word, "city": word, "tags": ", ".join([word] * 100)}
+    assert http.post("/admin/post/edit", data=edit).status_code == 404
+
+
 @pytest.mark.parametrize("name", ["..%2f..%2froutes.py", "routes.py", "nothing.css", "%00"])
 def test_only_files_of_the_static_folder_are_served(site: Site, name: str) -> None:
     assert httpx.get(f"{site.address}/pages/static/{name}").status_code == 404

@@ -12,11 +12,12 @@ from app.candidates.nearest import neighbours_of, twins_of
 from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS, Post
 from app.errors import Unavailable, UnknownId
+from app.intake.fields import TAGS, TITLE_CHARACTERS, WORD_CHARACTERS
 from app.intake.posts import PostRecord, save_posts, set_hidden, set_pinned
 from app.pages.admin.door import inside
 from app.pages.admin.frame import PICTURES, Frame, frame_of
 from app.pages.admin.tiles import alike_tiles, percent, post_url, user_url, why_url
-from app.pages.forms import form_fields, usable_id
+from app.pages.forms import FORM_BYTES, form_fields, usable_id
 from app.pages.rendering import go_to
 from app.pages.strips import picture_url
 from app.storage.posts import posts_by_id
@@ -25,6 +26,8 @@ from app.storage.rates import Rates, rates_of_posts, showings_of_post
 NEIGHBOURS = 18
 RATED_OVER = timedelta(days=30)
 EDITED = ("title", "category", "city", "tags")
+EDITED_CHARACTERS = TITLE_CHARACTERS + 2 * WORD_CHARACTERS + TAGS * (WORD_CHARACTERS + 2)  # tags are parted by ", "
+EDIT_FORM_BYTES = FORM_BYTES + 12 * EDITED_CHARACTERS  # a character may be four bytes, each written as %XX
 
 
 @inside.get("/post")
@@ -65,7 +68,7 @@ async def pin(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     """Change title, category, city or tags; what cannot be is said beside the form."""
     frame = frame_of(request)
-    fields = await form_fields(request)
+    fields = await form_fields(request, max_bytes=EDIT_FORM_BYTES)
     post = await _post(frame, fields.get("id", ""))
     try:
         record = _edited(post, fields)
