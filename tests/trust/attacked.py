@@ -28,6 +28,7 @@ from tests.conftest import SMALL_PLAN, TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90
+LISTENING = "0A"  # in /proc/net/tcp
 KEYS = {role: f"planted-{role}-key-Zq9secret{number}" for number, role in enumerate(Role)}
 _numbers = count(1)
 
@@ -57,6 +58,17 @@ class Attacked:
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def peak_bytes(self) -> int:
+        """The most that it has ever held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    def connections(self) -> int:
+        """How many it has open; those that it has given up and only the kernel still knows are left out."""
+        table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        own = [one for one in table if one[1].endswith(f":{self.settings.port:04X}")]
+        return sum(state != LISTENING and inode != "0" for _, _, _, state, _, _, _, _, _, inode, *_ in own)
 
     def rows(self, statement: str) -> list[tuple[object, ...]]:
         with psycopg.connect(self.database_url) as connection:

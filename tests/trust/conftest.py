@@ -10,8 +10,11 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import pytest
 
+from app.storage.embedded import Addresses
+from tests.trust.attacked import Attacked, attacked_service
 from tests.trust.figures import Row
 from tests.trust.world import Broken, broken_world
 
@@ -39,6 +42,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
     """A running service that the tests break; each leaves it whole."""
     with broken_world(tmp_path_factory.mktemp("broken")) as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def attacked(
+    request: pytest.FixtureRequest,
+    addresses: Addresses,
+    server: psycopg.Connection,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Attacked]:
+    """A running service that bad clients turn to; in `make test` it is less patient with them."""
+    patience = {} if request.config.getoption("--trust-full") else {"head_seconds": 2.0, "body_seconds": 4.0}
+    with attacked_service(addresses, server, tmp_path_factory.mktemp("attacked"), **patience) as service:
+        yield service
 
 
 @pytest.fixture
