@@ -50,6 +50,12 @@ class Service:
         return time.monotonic() - began
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: uvicorn takes uvloop where it is there."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
