@@ -92,7 +92,9 @@ async def test_recommendations_go_on_without_a_store(world: Broken, row: Row, at
     answers, recovery = await under_load(world, per_second, seconds, broken=getattr(child, fault), healed=heal)
 
     what = "kill -9" if fault == "kill" else "SIGSTOP"
-    row.done = f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people, an eighth recorded"
+    row.done = (
+        f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people, an eighth recorded"
+    )
     judge(row, answers, recovery, is_full=at_full(False, True))
 
 
