@@ -25,7 +25,7 @@ from app.storage.stores import Stores
 from app.storage.user_state import LoadedUser
 
 STATE = "api"  # in the state of the application
-SERVING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "writing", "pictures"
+SERVING_LANE, READING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "reading", "writing", "pictures"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def lanes(metrics: Metrics, *, workers: int = 1) -> dict[str, Lane]:
     """How many requests of each sort one of the workers has at once: together as many as there are cores for them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = max(1, cores // workers)
-    places = {SERVING_LANE: cores, WRITING_LANE: 4, PICTURE_LANE: cores}
+    places = {SERVING_LANE: cores, READING_LANE: 4, WRITING_LANE: 4, PICTURE_LANE: cores}
     return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
 
 
