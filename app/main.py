@@ -99,10 +99,11 @@ def create_app(stores: Stores) -> FastAPI:
     candidates = ServingCandidates(stores)
     state = api_state(stores, candidates, metrics)
     setattr(app.state, STATE, state)
-    setattr(app.state, KEYS, KeyRing(stores))
+    keys = KeyRing(stores)
+    setattr(app.state, KEYS, keys)
     setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
     start = state.children.start
-    parts = page_parts(stores, candidates, metrics=metrics, scenes=state.scenes, start_reindex=start)
+    parts = page_parts(stores, candidates, metrics=metrics, scenes=state.scenes, start_reindex=start, keys=keys)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
         app.router.routes.extend(router.routes)  # flat: the way to a route is walked with every request

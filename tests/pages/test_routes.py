@@ -11,6 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from app.api.guesses import GUESSES_AT_MOST
 from app.storage.pictures import PictureFolder
 from tests.intake.records import picture
 from tests.pages.conftest import ADMIN_KEY, CLIENT_KEY, OPS_KEY, Site
@@ -235,10 +236,37 @@ def test_the_catalogue_is_downloaded_as_a_sheet(http: httpx.Client) -> None:
     assert len(lines) == 97
 
 
-def test_guessing_the_admin_key_is_slowed_down(site: Site) -> None:
-    other = httpx.HTTPTransport(local_address="127.0.0.9")  # else nobody could sign in for a while
-    with httpx.Client(base_url=site.address, headers=FORM | {"Origin": site.address}, transport=other) as guesser:
-        answers = [guesser.post("/admin/sign-in", content=f"key=guess{number}") for number in range(7)]
+@contextmanager
+def _from(site: Site, source: str) -> Iterator[httpx.Client]:
+    """A browser on another address: who guesses waits, and with him whoever shares his."""
+    headers = FORM | {"Origin": site.address}
+    with httpx.Client(
+        base_url=site.address, headers=headers, transport=httpx.HTTPTransport(local_address=source)
+    ) as one:
+        yield one
 
-    assert [answer.status_code for answer in answers][-1] == 429
+
+def test_guessing_the_admin_key_is_slowed_down_and_locks_no_admin_out(site: Site) -> None:
+    with _from(site, "127.0.0.9") as guesser:
+        answers = [
+            guesser.post("/admin/sign-in", content=f"key=guess{number}") for number in range(GUESSES_AT_MOST + 2)
+        ]
+        admin = guesser.post("/admin/sign-in", content=f"key={ADMIN_KEY}")
+        api = guesser.get("/metrics", headers={"Authorization": "Bearer guess"})
+
+    assert [answer.status_code for answer in answers] == [403] * GUESSES_AT_MOST + [429] * 2
     assert int(answers[-1].headers["Retry-After"]) > 0
+    assert admin.status_code == 303
+    assert api.status_code == 429
+
+
+def test_a_session_that_began_over_tls_is_never_sent_without(http: httpx.Client, site: Site) -> None:
+    over_tls = {"Origin": site.address.replace("http:", "https:")}  # the proxy's side; it speaks plain HTTP to us
+
+    plain = http.post("/admin/sign-in", headers=FORM, content=f"key={ADMIN_KEY}")
+    tls = http.post("/admin/sign-in", headers=FORM | over_tls, content=f"key={ADMIN_KEY}")
+    demo = http.post("/demo/visitor", headers=FORM | over_tls, content="lang=en")
+
+    assert "; secure" not in plain.headers["Set-Cookie"].lower()
+    assert "; secure" in tls.headers["Set-Cookie"].lower()
+    assert "; secure" in demo.headers["Set-Cookie"].lower()
