@@ -1,4 +1,4 @@
-"""What people type -> form fields and user ids. Browsers send `application/x-www-form-urlencoded`, nothing else."""
+"""What people type -> form fields, ids and numbers. Browsers send `application/x-www-form-urlencoded`, nothing else."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def usable_id(typed: str) -> str:
         return str(ID.validate_python(typed.strip()))
     except ValidationError:
         return ""
+
+
+def usable_number(typed: str, *, digits: int) -> int | None:
+    """A whole number as typed, of so many digits at most; None for what is none."""
+    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) <= digits else None
