@@ -114,7 +114,12 @@ def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
     lost = isinstance(error, PoolTimeout | OSError | OperationalError) or getattr(
         error, "connection_invalidated", False
     )
-    return Unavailable(UNREACHABLE, store="database") if lost else error
+    if lost:
+        return Unavailable(UNREACHABLE, store="database")
+    # The server's first line says what is wrong; the others quote the row, which is somebody's, and errors are logged.
+    for told in (error, getattr(error, "orig", None) or error):
+        told.args = tuple(str(words).partition("\n")[0] for words in told.args)
+    return error
 
 
 @asynccontextmanager

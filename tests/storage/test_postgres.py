@@ -7,12 +7,13 @@ import os
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from app.errors import Unavailable
 from app.storage.postgres import LINK_LIMITS, async_engine, driver_url, sync_engine, sync_transaction, transaction
@@ -71,6 +72,19 @@ def test_an_error_of_the_trainer_s_engine_says_nothing_of_what_the_statement_was
 
     assert "division by zero" in str(error.value)
     assert PLANTED not in str(error.value)
+
+
+def test_a_row_that_the_server_refuses_is_not_named_in_the_log(database_url: str) -> None:
+    engine = sync_engine(database_url)
+    twice = text("INSERT INTO users (user_id) VALUES (:user_id), (:user_id)")
+
+    with pytest.raises(IntegrityError) as error, sync_transaction(engine) as connection:
+        connection.execute(twice, {"user_id": PLANTED})
+    engine.dispose()
+    logged = "".join(traceback.format_exception(error.value))
+
+    assert "duplicate key value violates unique constraint" in logged
+    assert PLANTED not in logged
 
 
 @pytest.mark.anyio
