@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import orjson
 import uvicorn
@@ -54,15 +51,14 @@ from app.metrics import Metrics
 from app.opening import announce, listen
 from app.pages.parts import PARTS, page_parts
 from app.pages.routes import router as page_routes
+from app.server import Server
 from app.settings import Settings
 from app.storage.keys import bootstrap_keys
 from app.storage.stores import Stores, open_stores
 from app.tracing import tracing
-from app.workers import READY
 
 VERSION = "1"  # of the API
 GRACE_SECONDS = 10  # for requests under way when the service is stopped
-LAST_WORDS_SECONDS = 0.2  # between the last connection that is taken and the closing of those without a request
 KEEP_ALIVE_SECONDS = 30
 THREADS_OF_A_REQUEST = 1  # its matrices are small: more threads would wait for each other longer than they compute
 RESTART_SECONDS = 1.0
@@ -103,10 +99,11 @@ def create_app(stores: Stores) -> FastAPI:
     candidates = ServingCandidates(stores)
     state = api_state(stores, candidates, metrics)
     setattr(app.state, STATE, state)
-    setattr(app.state, KEYS, KeyRing(stores))
+    keys = KeyRing(stores)
+    setattr(app.state, KEYS, keys)
     setattr(app.state, LANES, lanes(metrics, workers=stores.settings.workers))
     start = state.children.start
-    parts = page_parts(stores, candidates, metrics=metrics, scenes=state.scenes, start_reindex=start)
+    parts = page_parts(stores, candidates, metrics=metrics, scenes=state.scenes, start_reindex=start, keys=keys)
     setattr(app.state, PARTS, parts)
     for router in (*(module.router for module in ROUTERS), meta):
         app.router.routes.extend(router.routes)  # flat: the way to a route is walked with every request
@@ -190,86 +187,3 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
         else:
             announce(settings, await bootstrap_keys(stores))
         await server.serve(sockets=[listener])
-
-
-class Server(uvicorn.Server):
-    """Ends by returning: uvicorn's own way is to raise the signal again, which would leave the stores running.
-
-    SIGTERM first says that it is not ready any longer, and still answers for a while; Ctrl-C, or a second signal, ends
-    it at once. A worker ends with its parent, too, and leaves the port to the others with SIGHUP.
-    """
-
-    def __init__(
-        self, config: uvicorn.Config, stopping: asyncio.Event, *, drain_seconds: float, is_worker: bool = False
-    ) -> None:
-        super().__init__(config)
-        self._stopping = stopping
-        self._drain_seconds = drain_seconds
-        self._is_worker = is_worker
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take requests from now on; a worker tells its parent so."""
-        await super().startup(sockets)
-        if self._is_worker:
-            parent = sys.stdin.fileno()
-            asyncio.get_running_loop().add_reader(parent, self.handle_exit, signal.SIGTERM, None)
-            with suppress(OSError):  # it is gone: the reader will know
-                os.write(parent, READY)
-
-    def _stop(self, number: int) -> None:
-        if number == signal.SIGINT or self._stopping.is_set():
-            self.handle_exit(number, None)
-            return
-        self._stopping.set()
-        asyncio.get_running_loop().call_later(self._drain_seconds, self.handle_exit, number, None)
-
-    def _leave(self) -> None:
-        """Take no more connections: another worker has come for them. Answer those that are there as at a stop."""
-        for one in self.servers:
-            one.close()
-        self._stop(signal.SIGTERM)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody connect any longer. Who has done so already still has a moment to ask, even where the connection
-        waits in the kernel, which would cut it with the listener.
-        """
-        listeners = [one.dup() for one in sockets or () if one.fileno() >= 0]
-        for one in (*self.servers, *(sockets or ())):
-            one.close()
-        await asyncio.sleep(0)  # the loop closes its part in its next turn
-        for listener in listeners:
-            await self._take_waiting(listener)
-        await asyncio.sleep(LAST_WORDS_SECONDS)
-        await super().shutdown(sockets)
-
-    async def _take_waiting(self, listener: socket.socket) -> None:
-        """Close a listener right after the last connection that waits there was taken."""
-        waiting = []
-        with listener, suppress(BlockingIOError):
-            listener.setblocking(False)
-            while True:
-                waiting.append(listener.accept()[0])
-        for connection in waiting:
-            connection.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-
-    def _protocol(self) -> asyncio.Protocol:
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let signals end the service while the block runs."""
-        loop = asyncio.get_running_loop()
-        ways: dict[int, Callable[[], None]] = {
-            number: partial(self._stop, number) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        if self._is_worker:
-            ways[signal.SIGHUP] = self._leave
-        for number, way in ways.items():
-            loop.add_signal_handler(number, way)
-        try:
-            yield
-        finally:
-            for number in ways:
-                loop.remove_signal_handler(number)

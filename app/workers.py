@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -44,9 +45,11 @@ def serve_with_workers(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
+    workers = Workers(settings, listener)
+    workers.heed_hangups()  # from now on: opening the stores may take a while
     async with open_stores(settings) as stores:
         announce(settings, await bootstrap_keys(stores))
-        return await Workers(settings, listener).run()
+        return await workers.run()
 
 
 class Worker:
@@ -59,13 +62,15 @@ class Worker:
         self._process = process
         self._channel = channel
         self._stop_seconds = stop_seconds
+        self._was_ready = False
 
     @classmethod
     async def begin(cls, settings: Settings, listener: socket.socket) -> Worker:
-        """Start a process that takes requests from the listener."""
+        """Start a process that takes requests from the listener. Raises OSError."""
         channel, theirs = socket.socketpair()
         channel.setblocking(False)
-        with theirs:
+        with theirs, contextlib.ExitStack() as unless_begun:
+            unless_begun.callback(channel.close)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "app.cli", "serve", "--inherited-socket", str(listener.fileno())),
                 cwd=ROOT,
@@ -74,15 +79,21 @@ class Worker:
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,  # Ctrl-C is for the parent to pass on
             )
+            unless_begun.pop_all()
         return cls(process, channel, stop_seconds=STOP_SECONDS + settings.drain_seconds)
 
     async def is_ready(self) -> bool:
-        """Wait until it takes requests; false when it ends before, or takes too long."""
+        """Wait until it takes requests, unless it once did; false when it ends before, or takes too long."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(READY_SECONDS):
-                return await loop.sock_recv(self._channel, len(READY)) == READY
-        return False
+                self._was_ready = self._was_ready or await loop.sock_recv(self._channel, len(READY)) == READY
+        return self._was_ready
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self._process.returncode is not None
 
     async def ended(self) -> int:
         """Wait until it has ended; its code."""
@@ -135,25 +146,36 @@ class Place:
         return 0
 
     async def renew(self) -> bool:
-        """Put another worker here; the one before goes once that takes requests. False when it could not start."""
+        """Put another worker here; the one before goes once that takes requests. False when that could not start, or
+        ended at once."""
         async with self._turn:
-            if self._stopping.is_set():
+            newer = await self._begun()
+            if newer is None:
                 return False
-            newer = await self._begin()
             if not await self._unless_stopping(newer.is_ready()):
                 await newer.end()
                 return False
             older, self._worker = self._worker, newer
         if older is not None:
             await older.end(signal.SIGHUP)
-        return True
+        return not newer.has_ended
 
     async def _replace(self, worker: Worker, *, pause_seconds: float) -> None:
         """Put another into the place of one that has ended, unless somebody else did so."""
-        await self._unless_stopping(asyncio.sleep(pause_seconds))
-        async with self._turn:
-            if self._worker is worker and not self._stopping.is_set():
-                self._worker = await self._begin()
+        while self._worker is worker and not self._stopping.is_set():
+            await self._unless_stopping(asyncio.sleep(pause_seconds))
+            async with self._turn:
+                if self._worker is worker:
+                    self._worker = await self._begun() or worker
+            pause_seconds = RETRY_SECONDS
+
+    async def _begun(self) -> Worker | None:
+        """A new worker; None when the service stops, or no process can be had."""
+        try:
+            return None if self._stopping.is_set() else await self._begin()
+        except OSError as problem:
+            logger.error("worker %d: no process could be started: %s", self._number, problem)
+            return None
 
     async def _unless_stopping(self, work: Coroutine[Any, Any, Result]) -> Result | None:
         """What the work comes to; None when the service stops before."""
@@ -178,11 +200,10 @@ class Workers:
         self._places = [Place(number, begin, stopping=self._stopping, proven=proven) for number in numbers]
 
     async def run(self) -> int:
-        """Run the workers until SIGTERM or Ctrl-C comes; SIGHUP renews them. Raises Unavailable when none can start."""
+        """Run the workers until SIGTERM or Ctrl-C comes. Raises Unavailable when one cannot start before any has."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._renewal_wanted.set)
         renewing = asyncio.create_task(self._renew_when_wanted())
         codes = await asyncio.gather(*(place.keep_running() for place in self._places))
         self._renewal_wanted.set()
@@ -190,6 +211,18 @@ class Workers:
         if any(codes):
             raise Unavailable("a worker could not start: what it says above tells why")
         return 0
+
+    def heed_hangups(self) -> None:
+        """Renew the workers at SIGHUP, unless it says that the terminal is gone from which the service was started."""
+        had_terminal = os.isatty(0)
+
+        def hung_up() -> None:
+            if had_terminal and not os.isatty(0):
+                self._stop()
+            else:
+                self._renewal_wanted.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
 
     def _stop(self) -> None:
         """Have all of them end, and take no part in listening any longer: nobody would take what waits here."""
@@ -205,3 +238,7 @@ class Workers:
                 if not await place.renew():
                     break
                 logger.warning("worker %d is renewed", number)
+            else:
+                continue
+            if not self._stopping.is_set():
+                logger.error("worker %d could not be renewed, and no further one is", number)

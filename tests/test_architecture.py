@@ -51,7 +51,17 @@ ARROWS: dict[str, set[str]] = {
     "migrations": {*WORDS, "app.storage"},
 }
 # These may import every part; no part imports them.
-WIRING = {"app.main", "app.workers", "app.trainer", "app.cli", "app.commands", "app.upkeep", "demo", "scripts"}
+WIRING = {
+    "app.main",
+    "app.server",
+    "app.workers",
+    "app.trainer",
+    "app.cli",
+    "app.commands",
+    "app.upkeep",
+    "demo",
+    "scripts",
+}
 
 # Package -> the only places that may import it.
 FENCES: dict[str, tuple[str, ...]] = {

@@ -25,6 +25,13 @@ class Guesses:
         until, count = self._counts.get(_network(address), (0.0, 0))
         return max(0.0, until - time.monotonic()) if count >= self._at_most else 0.0
 
+    def right(self, address: str) -> None:
+        """Take one back that was noted as wrong and is not."""
+        network = _network(address)
+        until, count = self._counts.get(network, (0.0, 0))
+        if count:
+            self._counts[network] = (until, count - 1)
+
     def wrong(self, address: str) -> None:
         """Note a wrong key."""
         network, now = _network(address), time.monotonic()

@@ -75,6 +75,7 @@ class KeyRing:
         per_second = stores.settings.key_requests_per_second
         self._quota = None if per_second is None else Quota(per_second=per_second)
         self._looked: OrderedDict[str, _Looked] = OrderedDict()
+        self._tried: set[str] = set()  # hashes not known to be good that are being looked up
         self._flights: Flights[_Looked] = Flights(
             breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds
         )
@@ -92,23 +93,51 @@ class KeyRing:
         """
         digest = sha256_of(secret)
         known = self._looked.get(digest)
-        wait_seconds = self._guesses.wait_seconds(address)
-        if wait_seconds and (known is None or known.key is None):
-            raise TooMany(GUESSING, wait_seconds=wait_seconds)
-        seconds_left = 0.0 if known is None else known.until - time.monotonic()
-        if known is None or seconds_left < 0:
-            known = await self._look(digest, known)
-        elif seconds_left < self._fresh_seconds / 2 and known.key is not None:
-            self._flights.ahead(digest, lambda: self._read(digest))  # all of a busy client's requests would wait
-        key = known.key
-        if key is None or key.revoked_at is not None or not hmac.compare_digest(key.secret_sha256, digest):
-            self._guesses.wrong(address)
+        if known is None or known.key is None:
+            key = await self._try(digest, known, address=address)
+        else:
+            key = await self._kept(digest, known)
+            if not _is_good(key, digest):
+                self._guesses.wrong(address)
+        if key is None or not _is_good(key, digest):
             raise Unauthenticated(UNKNOWN)
         if self._quota is not None and key.role is Role.CLIENT:
             wait_seconds = self._quota.wait_seconds(key.key_id)
             if wait_seconds:
                 raise TooMany(TOO_OFTEN, wait_seconds=wait_seconds)
         return Caller(key.role, key.key_id, key.name)
+
+    async def _try(self, digest: str, known: _Looked | None, *, address: str) -> ApiKey | None:
+        """The key of a secret that may be a guess, and counts as one until it is found to be good.
+
+        So of many that are sent at once none slips by. The same secret once more is no further guess.
+        """
+        wait_seconds = self._guesses.wait_seconds(address)
+        if wait_seconds:
+            raise TooMany(GUESSING, wait_seconds=wait_seconds)
+        if digest in self._tried:
+            return await self._kept(digest, known)
+        self._tried.add(digest)
+        self._guesses.wrong(address)
+        try:
+            key = await self._kept(digest, known)
+        except Unavailable:
+            self._guesses.right(address)
+            raise
+        finally:
+            self._tried.discard(digest)
+        if _is_good(key, digest):
+            self._guesses.right(address)
+        return key
+
+    async def _kept(self, digest: str, known: _Looked | None) -> ApiKey | None:
+        """The key of that hash as last seen, where that was lately; else as the table has it."""
+        seconds_left = 0.0 if known is None else known.until - time.monotonic()
+        if known is None or seconds_left < 0:
+            known = await self._look(digest, known)
+        elif seconds_left < self._fresh_seconds / 2 and known.key is not None:
+            self._flights.ahead(digest, lambda: self._read(digest))  # all of a busy client's requests would wait
+        return known.key
 
     async def _look(self, digest: str, known: _Looked | None) -> _Looked:
         try:
@@ -191,6 +220,10 @@ def undeclared(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
             gate_of(route.dependencies)
         except LookupError:
             yield route
+
+
+def _is_good(key: ApiKey | None, digest: str) -> bool:
+    return key is not None and key.revoked_at is None and hmac.compare_digest(key.secret_sha256, digest)
 
 
 def _bearer_of(request: Request) -> str:

@@ -17,7 +17,7 @@ from app.api.guarded import GuardedRoute, lane
 from app.api.json_bodies import json_answer, refuse_encoded
 from app.api.keys import CLIENT, OPS
 from app.api.schemas import PathId
-from app.api.state import PICTURE_LANE, State
+from app.api.state import PICTURE_LANE, READING_LANE, State
 from app.domain import PictureStatus
 from app.errors import BadInput, TooLarge, UnknownId
 from app.intake.posts import save_picture
@@ -68,6 +68,7 @@ async def put_picture(post_id: PathId, request: Request, state: State) -> Respon
     dependencies=[CLIENT],
     response_class=Response,
     responses={200: {"description": "the file", "content": PICTURE_CONTENT}, 304: {"description": "unchanged"}},
+    openapi_extra=lane(READING_LANE),
 )
 async def get_picture(
     post_id: PathId, state: State, if_none_match: Annotated[str | None, Header(max_length=1000)] = None

@@ -19,7 +19,7 @@ from app.api.json_bodies import json_answer
 from app.api.keys import CLIENT, OPS, Caller
 from app.api.pictures import picture_url
 from app.api.schemas import PathId, PostBatch, PostPatch
-from app.api.state import WRITING_LANE, ApiState, State
+from app.api.state import READING_LANE, WRITING_LANE, ApiState, State
 from app.domain import Post
 from app.errors import UnknownId
 from app.intake.batches import take_in
@@ -46,7 +46,7 @@ async def post_posts(batch: PostBatch, request: Request, caller: OpsCaller, stat
 
 
 # The converter takes slashes, which ids may contain; so `/picture` and `/similar` have to come before this path.
-@router.get("/posts/{post_id:path}", dependencies=[CLIENT], response_model=PostAnswer)
+@router.get("/posts/{post_id:path}", dependencies=[CLIENT], response_model=PostAnswer, openapi_extra=lane(READING_LANE))
 async def get_post(post_id: PathId, state: State) -> Response:
     """A post as it stands, hidden ones included."""
     return _answer(await _found(state, post_id))

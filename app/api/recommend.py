@@ -105,10 +105,11 @@ def _item(post: RecommendedPost, exposure_id: str | None) -> dict[str, object]:
 async def _record(
     state: ApiState, found: Recommendation, request: RecommendRequest, moment: datetime
 ) -> list[str] | None:
-    """Write the page to the log as shown and give the ids of the showings; None when that failed."""
+    """Write the page to the log as shown and give the ids of the showings; None when that failed, or took too long."""
     exposures = found.exposures(request, shown_at=moment)
+    records = [ExposureRecord(**asdict(one)) for one in exposures]
     try:
-        statuses = await save_exposures(state.stores, [ExposureRecord(**asdict(one)) for one in exposures])
+        statuses = await state.recording.alone(lambda: save_exposures(state.stores, records))
     except Unavailable:
         return None
     state.metrics.count_items("exposure", (status.status for status in statuses))

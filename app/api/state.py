@@ -17,14 +17,15 @@ from app.api.reindex_child import ReindexChildren
 from app.candidates.generation import GenerationFolder
 from app.candidates.serving import ServingCandidates
 from app.errors import Unavailable
+from app.intake.status import ItemStatus
 from app.metrics import Metrics
-from app.storage.flights import Flights, breaker_of
+from app.storage.flights import Breaker, Flights, breaker_of
 from app.storage.scene_book import SceneBook
 from app.storage.stores import Stores
 from app.storage.user_state import LoadedUser
 
 STATE = "api"  # in the state of the application
-SERVING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "writing", "pictures"
+SERVING_LANE, READING_LANE, WRITING_LANE, PICTURE_LANE = "serving", "reading", "writing", "pictures"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class ApiState:
     metrics: Metrics
     checks: StoreChecks
     freshening: Flights[None]
+    recording: Flights[list[ItemStatus]]  # of pages as shown; a slow write says nothing of what can be read
     stopping: asyncio.Event  # set: it answers, and wants no more requests
     scenes: SceneBook
     batch: asyncio.Lock  # held while a batch of recommendations is written
@@ -61,6 +63,7 @@ class ApiState:
 
 def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -> ApiState:
     """The state of a service; goes into the application's state under STATE."""
+    patience_seconds = stores.settings.recommend_patience_seconds
     return ApiState(
         stores=stores,
         candidates=candidates,
@@ -68,7 +71,8 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         children=ReindexChildren(stores, metrics),
         metrics=metrics,
         checks=StoreChecks(stores),
-        freshening=Flights(breaker_of(stores.database), patience_seconds=stores.settings.recommend_patience_seconds),
+        freshening=Flights(breaker_of(stores.database), patience_seconds=patience_seconds),
+        recording=Flights(Breaker(), patience_seconds=patience_seconds),
         stopping=asyncio.Event(),
         scenes=SceneBook(stores),
         batch=asyncio.Lock(),
@@ -80,7 +84,7 @@ def lanes(metrics: Metrics, *, workers: int = 1) -> dict[str, Lane]:
     """How many requests of each sort one of the workers has at once: together as many as there are cores for them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = max(1, cores // workers)
-    places = {SERVING_LANE: cores, WRITING_LANE: 4, PICTURE_LANE: cores}
+    places = {SERVING_LANE: cores, READING_LANE: 4, WRITING_LANE: 4, PICTURE_LANE: cores}
     return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
 
 

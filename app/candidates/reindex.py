@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from app.samples.tokens import Content
 from app.storage.catalogue import acted_on_together, popular_posts, stream_catalogue
 from app.storage.job_run import job_run
 from app.storage.jobs import JobKind
+from app.storage.posts import catalogue_clock
 from app.storage.prints import add_missing_prints
 from app.storage.stores import Stores
 from models.cascade import Cascade
@@ -67,7 +67,7 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
     Without an artefact, the serving network indexes anew; before the first one, the pretrained start does.
     """
     folder = GenerationFolder(stores.settings.generations)
-    changes_until = datetime.now(UTC)
+    changes_until = await catalogue_clock(stores.database)
     await add_missing_prints(stores.database, stores.pictures)
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
     if artefact is None:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from app.candidates.encode import PostEncoder
 from app.candidates.fresh import FreshPost, Overlay
@@ -24,7 +24,6 @@ from app.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5  # how often the pointer and the changes are looked at
-OVERLAP = timedelta(seconds=10)  # a change that was committed late still carries its earlier time
 ENCODED_AT_ONCE = 64
 PINS = 100  # that count: as many as a page can have
 EXPIRY_SECONDS = 30  # how often expired posts are taken out
@@ -147,7 +146,7 @@ class ServingCandidates:
 
     async def _apply_changes(self, overlay: Overlay) -> bool:
         """Read the posts that changed; true when the view must be renewed."""
-        changes = await changed_since(self._stores.database, self._since - OVERLAP)
+        changes = await changed_since(self._stores.database, self._since)
         news = [change for change in changes if self._applied.get(change.post.post_id) != change.changed_at]
         if not news and self._pinned is not None:
             return False

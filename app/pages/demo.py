@@ -19,7 +19,7 @@ from app.intake.events import save_behaviours, save_exposures
 from app.intake.fields import Id, Position
 from app.pages.feed import SCENE, cards_values, feed_values, serving_values, strip_items
 from app.pages.files import stored_picture, stored_thumbnail
-from app.pages.forms import form_fields, reported
+from app.pages.forms import form_fields, reported, usable_number
 from app.pages.live import live_values
 from app.pages.looking import (
     PATH,
@@ -37,6 +37,7 @@ from app.recommend.wording import language_of
 
 REPORTED_AT_ONCE = 200
 REPORTED_BYTES = REPORTED_AT_ONCE << 10  # one has three ids at most
+POSITION_DIGITS = 5
 OFF = (
     "This page shows simulated people, so it is served by the demo only: run `make demo`, "
     "or set TUWEN_DEMO=1 for a service that holds no real users."
@@ -114,10 +115,8 @@ async def more_cards(request: Request) -> Response:
     """The next cards of the feed, or the first ones anew."""
     parts, looking = parts_of(request), looking_of(request)
     query = request.query_params
-    first = query.get("from", "0")
-    values = await cards_values(
-        parts, looking, cursor=query.get("cursor"), first_position=int(first) if first.isdecimal() else 0
-    )
+    first = usable_number(query.get("from", ""), digits=POSITION_DIGITS) or 0
+    values = await cards_values(parts, looking, cursor=query.get("cursor"), first_position=first)
     return page("cards.html", values)
 
 

@@ -1,4 +1,4 @@
-"""What people type and their pages report -> form fields, user ids and checked bodies.
+"""What people type and their pages report -> form fields, ids, numbers and checked bodies.
 
 Much of it comes without a key, so that no more is read than an honest page sends.
 """
@@ -60,3 +60,8 @@ def usable_id(typed: str) -> str:
         return str(ID.validate_python(typed.strip()))
     except ValidationError:
         return ""
+
+
+def usable_number(typed: str, *, digits: int) -> int | None:
+    """A whole number as typed, of so many digits at most; None for what is none."""
+    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) <= digits else None

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NotAllowed
-from app.pages.forms import usable_id
+from app.pages.forms import usable_id, usable_number
 from app.pages.parts import DEMO_SESSION_SECONDS, parts_of
 from app.pages.rendering import set_cookie
 from app.pages.safety import refuse_foreign_page
@@ -20,6 +20,7 @@ from app.recommend.wording import language_of
 PERSON, VISITOR = "person-", "visitor-"
 COOKIE, PATH = "tuwen_demo", "/demo"
 RADII_KM = (2, 5, 10)
+RADIUS_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def looking_of(request: Request, visitor_id: str | None = None) -> Looking:
     visitor_id = visitor_id or visitor_of(request) or ""
     query = request.query_params
     asked = usable_id(query.get("user", ""))
-    radius_km = _radius_km(query.get("radius", ""))
+    radius_km = usable_number(query.get("radius", ""), digits=RADIUS_DIGITS)
     language = language_of(query.get("lang"), request.headers.get("accept-language"))
     return Looking(
         visitor_id=visitor_id,
@@ -73,10 +74,6 @@ def looking_of(request: Request, visitor_id: str | None = None) -> Looking:
         city=query.get("city") or None,
         radius_km=radius_km if radius_km in RADII_KM else None,
     )
-
-
-def _radius_km(typed: str) -> int:
-    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 4 else 0
 
 
 def new_visitor_id() -> str:

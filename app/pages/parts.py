@@ -10,8 +10,9 @@ from starlette.requests import Request
 from app.candidates.generation import GenerationFolder
 from app.candidates.query import QueryEncoder
 from app.candidates.serving import ServingCandidates
+from app.domain import Role
 from app.metrics import Metrics
-from app.pages.session import SessionSeal, Throttle, session_secret
+from app.pages.session import SessionSeal, session_secret
 from app.storage.jobs import Job
 from app.storage.scene_book import SceneBook
 from app.storage.stores import Stores
@@ -19,8 +20,6 @@ from app.storage.stores import Stores
 PARTS = "pages"  # in the state of the application
 DEMO_SESSION_SECONDS = 30 * 86_400
 ADMIN_SESSION_SECONDS = 8 * 3600
-SIGN_IN_FAILURES = 5
-SIGN_IN_WINDOW_SECONDS = 300.0
 SEARCHES = "searches"  # in the home: what admins searched by, until the network changes
 
 
@@ -29,6 +28,28 @@ class StartReindex(Protocol):
 
     async def __call__(self, *, requested_by: str) -> Job:
         """The job."""
+        ...
+
+
+class KeyOwner(Protocol):
+    """Whose key a secret is."""
+
+    @property
+    def role(self) -> Role:
+        """What the key may do."""
+        ...
+
+    @property
+    def key_id(self) -> str:
+        """Its id, which is no secret."""
+        ...
+
+
+class Keys(Protocol):
+    """The keys as the API takes them: who guesses there has to wait here too."""
+
+    async def caller(self, secret: str, *, address: str) -> KeyOwner:
+        """Whose key it is. Raises Unauthenticated; TooMany after wrong ones, where it is not known to be good."""
         ...
 
 
@@ -45,7 +66,7 @@ class PageParts:
     start_reindex: StartReindex
     demo_seal: SessionSeal
     admin_seal: SessionSeal
-    sign_ins: Throttle
+    keys: Keys
 
 
 def page_parts(
@@ -55,6 +76,7 @@ def page_parts(
     metrics: Metrics,
     scenes: SceneBook,
     start_reindex: StartReindex,
+    keys: Keys,
 ) -> PageParts:
     """The parts of a service; goes into the application's state under PARTS."""
     secret = session_secret(stores.settings.home)
@@ -68,7 +90,7 @@ def page_parts(
         start_reindex=start_reindex,
         demo_seal=SessionSeal(secret, "demo", DEMO_SESSION_SECONDS),
         admin_seal=SessionSeal(secret, "admin", ADMIN_SESSION_SECONDS),
-        sign_ins=Throttle(failures=SIGN_IN_FAILURES, window_seconds=SIGN_IN_WINDOW_SECONDS),
+        keys=keys,
     )
 
 

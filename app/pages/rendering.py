@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.pages.safety import PAGE_HEADERS
+from app.pages.safety import PAGE_HEADERS, came_over_tls
 
 TEMPLATES = Path(__file__).parent / "templates"
 SEE_OTHER = 303
@@ -45,7 +45,10 @@ def go_to(address: str) -> RedirectResponse:
 
 
 def set_cookie(response: Response, request: Request, *, name: str, value: str, path: str, seconds: int) -> None:
-    """Give the browser a session that scripts cannot read and other sites cannot use."""
+    """Give the browser a session that scripts cannot read and other sites cannot use.
+
+    Where the request says that its page came over TLS, it never goes over anything else.
+    """
     response.set_cookie(
         name,
         value,
@@ -53,5 +56,5 @@ def set_cookie(response: Response, request: Request, *, name: str, value: str, p
         path=path,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=came_over_tls(request),
     )

@@ -9,6 +9,7 @@ from app.pages import demo
 from app.pages.admin import (
     audit,
     door,
+    erasing,
     generations,
     jobs,
     keys,
@@ -25,6 +26,7 @@ from app.pages.files import static_file
 
 ROOMS = (
     audit,
+    erasing,
     generations,
     jobs,
     keys,

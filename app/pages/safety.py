@@ -45,3 +45,11 @@ def refuse_foreign_page(request: Request) -> None:
         raise NotAllowed("this page takes input from its own pages only")
     if site is None and origin is None:
         raise NotAllowed("this page takes input from a browser; programs use the API with a key")
+
+
+def came_over_tls(request: Request) -> bool:
+    """Whether the page that wrote came over TLS. Only its origin says so: a proxy speaks plain HTTP to the service.
+
+    Ask after `refuse_foreign_page`. Browsers name no origin when a page is only read.
+    """
+    return request.headers.get("origin", "").startswith("https://")

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,29 +46,6 @@ class SessionSeal:
 
     def _signature(self, content: bytes) -> bytes:
         return hmac.digest(self.secret, self.page.encode() + b"\0" + content, hashlib.sha256)
-
-
-class Throttle:
-    """Counts failures per caller in a sliding window; in this process only."""
-
-    def __init__(self, *, failures: int, window_seconds: float, callers: int = 10_000) -> None:
-        self._failures = failures
-        self._window_seconds = window_seconds
-        self._callers = callers
-        self._times: dict[str, deque[float]] = {}  # caller -> monotonic seconds of his latest failures
-
-    def wait_seconds(self, caller: str) -> float:
-        """How long the caller has to wait; 0 if he may try now."""
-        times = self._times.get(caller)
-        if times is None or len(times) < self._failures:
-            return 0.0
-        return max(0.0, times[0] + self._window_seconds - time.monotonic())
-
-    def failed(self, caller: str) -> None:
-        """Note a failure."""
-        if caller not in self._times and len(self._times) >= self._callers:
-            self._times.pop(next(iter(self._times)))
-        self._times.setdefault(caller, deque(maxlen=self._failures)).append(time.monotonic())
 
 
 def _text(content: bytes) -> str:

@@ -29,6 +29,14 @@ NAMES: Mapping[str, str] = {
     "stored": "there",
     "none": "none",
     "train": "training",
+    "users": "user records",
+    "user_traits": "attributes that find similar users",
+    "rejections": "posts that were not of interest",
+    "peers": "links to similar users",
+    "authored_posts": "posts that have no author now",
+    "dead_letters": "rejected items",
+    "rejected_lines": "lines of rejects files",
+    "cache_entries": "entries of the cache",
 }
 
 

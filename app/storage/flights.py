@@ -104,6 +104,16 @@ class Flights(Generic[Loaded]):
         self._breaker.answered()
         return loaded
 
+    async def alone(self, work: Callable[[], Coroutine[Any, Any, Loaded]]) -> Loaded:
+        """What `work` gives, which is shared with nobody and given up when it takes too long. Raises as `join` does."""
+        key = object()
+        try:
+            return await self.join(key, work)
+        except Unavailable:
+            if task := self._under_way.get(key):
+                task.cancel()
+            raise
+
     def ahead(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> None:
         """Begin a load that somebody will need soon, unless it is under way or the source fails; wait for nothing."""
         if key not in self._under_way and not self._breaker.is_failing:

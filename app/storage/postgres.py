@@ -24,19 +24,29 @@ from app.tracing import span
 SyncEngine = Engine  # the name outside storage, where SQLAlchemy is not known
 CONNECT_TIMEOUT_SECONDS = 3
 SILENCE_SECONDS = 1.0  # beyond the time limit of a statement, at which a server that is there says something
+# The kernel gives up a link that leads nowhere after a minute, however long a statement may take.
+LINK_LIMITS = {
+    "keepalives_idle": "30",  # seconds
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",  # milliseconds
+}
 Result = TypeVar("Result")
 UNREACHABLE = "PostgreSQL cannot be reached: check that it runs and that TUWEN_DATABASE_URL is right"
 
 
 def driver_url(url: str) -> URL:
-    """`postgresql://…` as SQLAlchemy's address with the psycopg driver, which serves sync and async."""
+    """`postgresql://…` as SQLAlchemy's address with the psycopg driver, which serves sync and async.
+
+    It has the limits of the link, where the address does not say others.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise BadSettings("TUWEN_DATABASE_URL: write postgresql://user:password@host:port/database") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise BadSettings("TUWEN_DATABASE_URL: only postgresql:// is supported")
-    return parsed.set(drivername="postgresql+psycopg")
+    return parsed.set(drivername="postgresql+psycopg", query=LINK_LIMITS | dict(parsed.query))
 
 
 def _connect_arguments(statement_timeout_seconds: float | None) -> dict[str, object]:
@@ -83,13 +93,20 @@ def async_engine(url: str, *, statement_timeout_seconds: float | None, pool_size
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and what a statement was given belongs to people
         connect_args=arguments,
     )
 
 
 def sync_engine(url: str) -> Engine:
     """Engine of the trainer's log stream and of migrations."""
-    return create_engine(driver_url(url), pool_size=2, pool_pre_ping=True, connect_args=_connect_arguments(None))
+    return create_engine(
+        driver_url(url),
+        pool_size=2,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=_connect_arguments(None),
+    )
 
 
 def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
@@ -97,7 +114,12 @@ def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:
     lost = isinstance(error, PoolTimeout | OSError | OperationalError) or getattr(
         error, "connection_invalidated", False
     )
-    return Unavailable(UNREACHABLE, store="database") if lost else error
+    if lost:
+        return Unavailable(UNREACHABLE, store="database")
+    # The server's first line says what is wrong; the others quote the row, which is somebody's, and errors are logged.
+    for told in (error, getattr(error, "orig", None) or error):
+        told.args = tuple(str(words).partition("\n")[0] for words in told.args)
+    return error
 
 
 @asynccontextmanager

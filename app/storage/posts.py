@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from app.storage.cache import Cache
 from app.storage.postgres import transaction
 
 VERSION_KEY = "posts:version"
+OVERLAP = timedelta(seconds=10)  # a change that was committed late still carries its earlier time
 
 _COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
     published_at, expires_at, attributes, hidden, pinned_at, picture_print"""
@@ -84,7 +85,8 @@ _CANDIDATES = text(f"""
     ORDER BY post_id LIMIT :page_size""")  # noqa: S608
 _CHANGED = text(f"""
     SELECT {_COLUMNS}, deleted_at, changed_at FROM posts
-    WHERE changed_at >= :moment ORDER BY changed_at, post_id""")  # noqa: S608
+    WHERE changed_at >= least(CAST(:moment AS timestamptz), now()) - CAST(:overlap AS interval)
+    ORDER BY changed_at, post_id""").bindparams(overlap=OVERLAP)  # noqa: S608
 _COUNT = text("SELECT count(*) FROM posts WHERE deleted_at IS NULL")
 
 
@@ -197,13 +199,20 @@ async def stream_candidates(database: AsyncEngine, *, page_size: int) -> AsyncIt
 
 
 async def changed_since(database: AsyncEngine, moment: datetime) -> list[PostChange]:
-    """Posts changed at or after `moment`, oldest change first, hidden and deleted ones included.
-
-    A change is stamped before it is committed: pass a moment some seconds before the last look.
+    """Posts changed since the look whose latest change was at `moment`, oldest change first, hidden and deleted ones
+    included, and some that were seen then: a change is stamped before it is committed. What comes after the database's
+    clock was set back is stamped earlier than what came before.
     """
     async with transaction(database) as connection:
         rows = (await connection.execute(_CHANGED, {"moment": moment})).mappings()
         return [PostChange(post_of(row), row["deleted_at"] is not None, row["changed_at"]) for row in rows]
+
+
+async def catalogue_clock(database: AsyncEngine) -> datetime:
+    """The clock that stamps changes; that of another machine may differ."""
+    async with transaction(database) as connection:
+        moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return moment
 
 
 async def count_posts(database: AsyncEngine) -> int:

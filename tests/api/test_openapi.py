@@ -8,6 +8,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.api import answers, health_answers, scene_answers
+from app.api.guarded import LANE_EXTRA, GuardedRoute
+from app.api.keys import gate_of
+from app.domain import Role
 from app.recommend.request import RecommendedPost
 
 pytestmark = pytest.mark.anyio
@@ -82,3 +85,11 @@ async def test_items_of_a_page_are_documented_field_by_field() -> None:
     served = {name for name in RecommendedPost.__dataclass_fields__ if name != "has_picture"}
 
     assert set(answers.RecommendedItem.model_fields) == served | {"picture_url", "exposure_id"}
+
+
+async def test_every_call_of_a_client_waits_in_a_lane(app: FastAPI) -> None:
+    routes = [route for route in app.router.routes if isinstance(route, GuardedRoute)]
+    of_clients = [route for route in routes if (gate := gate_of(route.dependencies)) and gate.role is Role.CLIENT]
+
+    assert [route.path for route in of_clients if LANE_EXTRA not in (route.openapi_extra or {})] == []
+    assert len(of_clients) > 5

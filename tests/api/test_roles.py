@@ -194,6 +194,27 @@ async def test_who_guesses_waits_and_good_keys_still_work_from_there(stores: Sto
     assert (await keys.caller(unseen.secret, address="2001:db8:0:1::1")).key_id == unseen.key.key_id
 
 
+async def test_of_guesses_that_are_sent_at_once_none_slips_by(stores: Stores) -> None:
+    keys = KeyRing(stores, guesses=Guesses(at_most=3, window_seconds=60))
+
+    tries = [keys.caller(f"guess {guess}", address="10.0.0.1") for guess in range(9)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [Unauthenticated] * 3 + [TooMany] * 6
+
+
+async def test_a_new_key_is_no_guess_however_many_requests_bring_it_at_once(stores: Stores) -> None:
+    keys = KeyRing(stores, guesses=Guesses(at_most=3, window_seconds=60))
+    new = await create_key(stores.database, role=Role.CLIENT, name="app")
+    others = [await create_key(stores.database, role=Role.CLIENT, name=f"app {number}") for number in range(5)]
+
+    at_once = await asyncio.gather(*[keys.caller(new.secret, address="10.0.0.1") for _ in range(9)])
+    one_by_one = [await keys.caller(other.secret, address="10.0.0.1") for other in others]
+
+    assert {caller.key_id for caller in at_once} == {new.key.key_id}
+    assert len(one_by_one) == 5
+
+
 async def test_guesses_are_forgotten_when_their_time_is_over() -> None:
     guesses = Guesses(at_most=1, window_seconds=0.05)
     guesses.wrong("10.0.0.1")

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.main import Server
 from app.opening import listen
+from app.server import Server
 
 pytestmark = pytest.mark.anyio
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from app.candidates.generation import POINTER, GenerationFolder
 from app.candidates.reindex import run_reindex
@@ -13,6 +14,7 @@ from app.candidates.serving import ServingCandidates
 from app.errors import Conflict, Unavailable
 from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden, set_pinned
 from app.storage.jobs import JobKind, JobState, create_job, latest_jobs
+from app.storage.postgres import transaction
 from tests.candidates.worlds import contents, fill
 from tests.toy_world import ToyWorld
 
@@ -48,6 +50,21 @@ async def until(condition) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+async def test_changes_are_seen_after_the_clock_of_the_database_was_set_back(stores, serving):
+    hidden, deleted, ahead = list(serving.view().columns.post_ids)[:3]
+    await save_posts(stores, [PostRecord(post_id=ahead, title="another title")])
+    async with transaction(stores.database) as connection:  # as it is stamped before a clock is set back by an hour
+        await connection.execute(text("UPDATE posts SET changed_at = changed_at + interval '1 hour'"))
+    await serving.refresh()
+
+    await set_hidden(stores, hidden, hidden=True)
+    await delete_post(stores, deleted)
+    await serving.refresh()
+
+    view = serving.view()
+    assert not any(view.alive[view.row_of[post]] for post in (hidden, deleted) if post in view.row_of)
 
 
 async def test_before_the_first_generation_there_is_no_view(stores):

@@ -176,7 +176,7 @@ def test_one_page_answers_why_a_user_saw_a_post(site: Site, desk: Page) -> None:
     desk.goto(f"{site.address}/admin/user?id=person-011")
     acted = desk.locator(".reel .acted a").first.get_attribute("href") or ""
     desk.fill("#post", acted.split("id=")[1])
-    desk.locator(".stack .filters button").click()
+    desk.get_by_role("button", name="Why?").click()
 
     expect(desk.locator(".answer")).to_contain_text("It was shown")
     expect(desk.locator(".why")).to_contain_text("place among")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.pages.session import SessionSeal, Throttle, session_secret
+from app.pages.session import SessionSeal, session_secret
 
 SECRET = b"s" * 32
 
@@ -44,22 +44,3 @@ def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> 
     assert session_secret(tmp_path) == secret
     assert stat.S_IMODE((tmp_path / "pages.key").stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["pages.key"]
-
-
-def test_failures_make_one_caller_wait_and_no_other() -> None:
-    throttle = Throttle(failures=3, window_seconds=60)
-    for _ in range(3):
-        assert throttle.wait_seconds("10.0.0.1") == 0
-        throttle.failed("10.0.0.1")
-
-    assert 50 < throttle.wait_seconds("10.0.0.1") <= 60
-    assert throttle.wait_seconds("10.0.0.2") == 0
-
-
-def test_the_throttle_forgets_the_oldest_callers_when_there_are_too_many() -> None:
-    throttle = Throttle(failures=1, window_seconds=60, callers=2)
-    for caller in ("a", "b", "c"):
-        throttle.failed(caller)
-
-    assert throttle.wait_seconds("a") == 0
-    assert throttle.wait_seconds("c") > 0

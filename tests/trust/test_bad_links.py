@@ -75,10 +75,10 @@ async def test_recommendations_go_on_over_a_bad_link(linked: Linked, row: Row, a
         linked.world, per_second, seconds, broken=broken, healed=partial(link.become, "whole")
     )
     client = linked.world.client()
-    after = await client.for_seconds(at_full(0.5, 5), per_second, partial(page_for, client))
+    after = await client.for_seconds(at_full(0.5, 5), per_second, partial(page_for, client, records=True))
     client.close()
 
-    row.done = f"{store} {WORDS[state]}, {seconds} s at {per_second} requests/s"
+    row.done = f"{store} {WORDS[state]}, {seconds} s at {per_second} requests/s, an eighth recorded"
     judge(row, answers, recovery, is_full=at_full(False, True), is_felt=state != "cut")
     if state == "cut":  # which is found out at once
         assert link.cuts

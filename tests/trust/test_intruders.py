@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import threading
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from app.storage.servers import package_folder
 from tests.pages.conftest import browser  # noqa: F401 - a fixture
 from tests.trust.attacked import KEYS, ROOT, Attacked, attacked_service
 from tests.trust.figures import Row
+from tests.trust.sessions import pages_that_open, sign_in
 
 RANK = {"open": -1, **{role.value: rank for rank, role in enumerate(Role)}}
 WRONG_KEY = "Zq9wrong-key"
@@ -84,9 +86,14 @@ def test_every_call_is_refused_to_whoever_lacks_its_role(attacked: Attacked, row
                 cells += 1
                 wrong += [] if expected else [f"{name}: {method} {path} gave {status}"]
 
-    row.done = f"{cells} cells: every call of the OpenAPI x no key, a wrong one, client, ops, admin"
-    row.none(cells_wrong=len(wrong))
+    pages = pages_that_open(attacked)
+    row.done = (
+        f"{cells} cells: every call of the OpenAPI x no key, a wrong one, client, ops, admin; "
+        f"{len(pages)} more: every page and form behind a session x no cookie, a forged one, one of the other pages"
+    )
+    row.none(cells_wrong=len(wrong) + sum(pages.values()))
     assert wrong == []
+    assert [cell for cell, is_open in pages.items() if is_open] == []
 
 
 def everything_stored(attacked: Attacked) -> bytes:
@@ -109,10 +116,15 @@ def equal_signs_on_secrets() -> list[str]:
     return found
 
 
+def written_in_many_ways(secret: bytes) -> list[bytes]:
+    """As it is and as programs would write it down, quotes left out."""
+    return [secret, secret.hex().encode(), b64encode(secret), urlsafe_b64encode(secret), repr(secret)[2:-1].encode()]
+
+
 @pytest.mark.trust(25)
 def test_no_key_is_written_anywhere_and_guessing_is_slowed(attacked: Attacked, row: Row) -> None:
     planted = [*KEYS.values(), WRONG_KEY]
-    told = b""
+    told, statuses, sessions = b"", [], []
     with attacked.client(None, source="127.0.0.25") as client:
         for key in planted:
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -120,26 +132,38 @@ def test_no_key_is_written_anywhere_and_guessing_is_slowed(attacked: Attacked, r
                 {"url": "/recommend", "content": json.dumps({"user_id": 5, "key": key}).encode()},
                 {"url": f"/nowhere?key={key}", "content": b"{}"},
                 {"url": "/posts", "content": b"{" + key.encode()},
-                {"url": "/admin/sign-in", "content": f"key={key}".encode()},
             ):
                 told += client.post(**sent, headers=headers).content
+            signed_in = sign_in(client, key)
+            told += signed_in.content
+            statuses.append(signed_in.status_code)
+            sessions += [signed_in.cookies["tuwen_admin"]] if signed_in.has_redirect_location else []
+        for path in ("/admin", "/admin/keys", "/admin/audit", "/admin/audit.csv"):
+            told += client.get(path).raise_for_status().content
     with attacked.client(Role.ADMIN) as client:
         told += client.get("/metrics").content + client.get("/health").content + client.get("/audit").content
     with attacked.client(None, source="127.0.0.26") as client:
         guesses = [client.get("/metrics", headers={"Authorization": f"Bearer guess-{n}"}) for n in range(100)]
         good = client.get("/metrics", headers={"Authorization": f"Bearer {KEYS[Role.OPS]}"})
 
-    home = b"".join(file.read_bytes() for file in attacked.settings.home.rglob("*") if file.is_file())
+    page_key = attacked.settings.home / "pages.key"
+    files = [file for file in attacked.settings.home.rglob("*") if file.is_file() and file != page_key]
+    home = b"".join(file.read_bytes() for file in files)
     places = {"answers": told, "log": attacked.log.read_bytes(), "database": everything_stored(attacked), "home": home}
-    hits = [f"{name}: {key}" for name, content in places.items() for key in planted if key.encode() in content]
+    secrets = [one.encode() for one in planted + sessions] + written_in_many_ways(page_key.read_bytes())
+    hits = [f"{name}: {secret!r}" for name, content in places.items() for secret in secrets if secret in content]
     refused = [one.status_code for one in guesses].count(429)
-    row.done = "keys sent in headers, bodies, queries and forms, then looked for; 100 wrong keys from one address"
+    row.done = (
+        "keys sent in headers, bodies, queries and the form of the console, then looked for, with the session it gave "
+        "and the key that signs sessions; 100 wrong keys from one address"
+    )
     row.none(
         found_in_answers_metrics_log_database_or_home=len(hits), compared_with_equal_signs=len(equal_signs_on_secrets())
     )
     row.at_least(40, "of 100 guesses not looked up (429)", refused)
     row.none(guesses_that_opened=sum(one.is_success for one in guesses))
     assert hits == []
+    assert sorted(statuses) == [303, 403, 403, 403]  # the form was read
     assert good.is_success
     assert all("retry-after" in one.headers for one in guesses if one.status_code == 429)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from statistics import mean
 
 import pytest
@@ -25,6 +26,9 @@ QUIET_SHARE = 0.3  # of what it can do
 AT_ONCE = 3  # clients that together keep it busy all the time
 ROUNDS = 3  # a machine is not always equally quick: what it can do is measured around each overload
 GOODPUT_PERCENT, SLOWER_TIMES, REFUSED_MS = 90, 2, 50
+floods = count(1)
+
+Request = Callable[[Client, int], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +53,23 @@ def page_for(client: Client, number: int) -> bytes:
     return client.post("/recommend", {"user_id": f"u{number % WORLD.users_count}", "k": 10})
 
 
-async def capacity(client: Client, seconds: float) -> float:
+def post_for(client: Client, number: int) -> bytes:
+    return client.get(f"/posts/p{number % WORLD.posts_count}")
+
+
+def exposure_for(client: Client, number: int) -> bytes:
+    shown = {"user_id": "shown-to", "post_id": "p1", "shown_at": "2026-01-01T00:00:00Z"}
+    return client.post("/exposures", {"exposures": [shown | {"exposure_id": f"flood-{next(floods)}-{number}"}]})
+
+
+async def capacity(client: Client, seconds: float, request: Request = page_for) -> float:
     """Answers a second to those who ask again as soon as they are answered."""
     ends_at = time.monotonic() + seconds
 
     async def ask(number: int) -> int:
         answered = 0
         while time.monotonic() < ends_at:
-            answered += (await client.ask(page_for(client, number + answered))).is_good
+            answered += (await client.ask(request(client, number + answered))).is_good
         return answered
 
     with no_collections():
@@ -111,3 +124,33 @@ async def test_an_overload_leaves_the_good_answers_quick_and_refuses_the_rest_at
             REFUSED_MS if is_full else 5_000, f"p99 of the refusals at {times}x", percentile_ms(refused, 0.99), "ms"
         )
         row.saw(f"p99 of health and operators at {times}x", percentile_ms(looks.all, 0.99), "ms")
+
+
+@pytest.mark.trust(19)
+@pytest.mark.parametrize("request_for", [post_for, exposure_for])
+async def test_a_flood_of_reading_or_writing_is_refused_beside_pages(alone: Broken, row: Row, at_full, request_for):
+    client, flooding = alone.client(), alone.client()
+    seconds, measured = at_full(1, 15), at_full(0.5, 5)
+    peak = await capacity(flooding, measured, request_for)
+    pages_per_second = 0.1 * await capacity(client, measured)
+    flood = asyncio.create_task(flooding.for_seconds(seconds, 5 * peak, partial(request_for, flooding)))
+    pages = asyncio.create_task(client.for_seconds(seconds, pages_per_second, partial(page_for, client)))
+    looks = await health_during(alone, flood)
+    flooded, paged = await flood, await pages
+    client.close()
+    flooding.close()
+
+    name = request_for(client, 0).split(b" HTTP", 1)[0].decode()
+    row.done = f"{seconds} s at 5 times the {peak:.0f} a second of {name}, beside pages"
+    refused = flooded.of(503)
+    row.none(
+        **{
+            f"neither_answered_nor_refused_of_{name}": len(flooded.all) - len(flooded.of(200)) - len(refused),
+            f"refused_without_retry_after_of_{name}": sum(b"retry-after" not in one.head for one in refused),
+            f"health_and_operators_refused_beside_{name}": sum(not one.is_good for one in looks.all),
+        }
+    )
+    row.saw(f"good of {name}", 100 * len(flooded.of(200)) / seconds / peak, "% of what it can do")
+    row.saw(f"good pages beside {name}", paged.good_percent, "%")
+    row.saw(f"p99 of pages beside {name}", percentile_ms(paged.of(200), 0.99), "ms")
+    row.saw(f"p99 of refusals of {name}", percentile_ms(refused, 0.99), "ms")

@@ -22,10 +22,11 @@ BEFORE_SECONDS = 1.0
 newcomers = count(1)
 
 
-def page_for(client: Client, number: int) -> bytes:
-    """Three of four requests are of known people, one is of somebody whom nobody has asked for before."""
+def page_for(client: Client, number: int, *, records: bool = False) -> bytes:
+    """Three of four requests are of known people, one is of somebody whom nobody has asked for before; every second of
+    these may want the page recorded as shown."""
     user = f"u{number % WORLD.users_count}" if number % 4 else f"new-{next(newcomers)}"
-    return client.post("/recommend", {"user_id": user, "k": 10})
+    return client.post("/recommend", {"user_id": user, "k": 10, "record_exposures": records and number % 8 == 0})
 
 
 def event(client: Client, exposure_id: str) -> bytes:
@@ -37,7 +38,8 @@ async def under_load(world: Broken, per_second: float, seconds: float, *, broken
     """Break something a second after the load has begun, heal it after so many seconds; answers due meanwhile, and
     how long it took from healing to a whole answer."""
     client = world.client()
-    loading = asyncio.create_task(client.for_seconds(BEFORE_SECONDS + seconds, per_second, partial(page_for, client)))
+    pages = partial(page_for, client, records=True)
+    loading = asyncio.create_task(client.for_seconds(BEFORE_SECONDS + seconds, per_second, pages))
     await asyncio.sleep(BEFORE_SECONDS)
     broken_at = time.monotonic()
     broken()
@@ -90,7 +92,9 @@ async def test_recommendations_go_on_without_a_store(world: Broken, row: Row, at
     answers, recovery = await under_load(world, per_second, seconds, broken=getattr(child, fault), healed=heal)
 
     what = "kill -9" if fault == "kill" else "SIGSTOP"
-    row.done = f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people"
+    row.done = (
+        f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people, an eighth recorded"
+    )
     judge(row, answers, recovery, is_full=at_full(False, True))
 
 

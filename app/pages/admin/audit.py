@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.pages.admin.door import inside
 from app.pages.admin.frame import frame_of
 from app.pages.admin.sheets import sheet
+from app.pages.forms import usable_number
 from app.storage.audit import NEWEST, audit_page
 
 ENTRIES_SHOWN = 50
@@ -22,9 +23,8 @@ ID_DIGITS = 18
 async def audit(request: Request) -> Response:
     """The latest changes, latest first."""
     frame = frame_of(request)
-    before = request.query_params.get("before", "")
-    usable = before.isascii() and before.isdecimal() and len(before) <= ID_DIGITS
-    found = await audit_page(frame.parts.stores.database, limit=ENTRIES_SHOWN, before=int(before) if usable else NEWEST)
+    before = usable_number(request.query_params.get("before", ""), digits=ID_DIGITS) or NEWEST
+    found = await audit_page(frame.parts.stores.database, limit=ENTRIES_SHOWN, before=before)
     values = {
         "entries": [(one, value_words(one.before), value_words(one.after)) for one in found],
         "next_before": found[-1].entry_id if len(found) == ENTRIES_SHOWN else None,

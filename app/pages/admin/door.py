@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
+from math import ceil
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from app.candidates.generation import CURVES
 from app.domain import Role
-from app.errors import NotAllowed, UnknownId
+from app.errors import NotAllowed, TooMany, Unauthenticated, UnknownId
 from app.pages.admin.frame import LANGUAGE_COOKIE, PATH, ZONE_COOKIE, zone_of
 from app.pages.files import stored_picture, stored_thumbnail
 from app.pages.forms import form_fields
@@ -21,11 +21,9 @@ from app.pages.safety import FILE_HEADERS, refuse_foreign_page
 from app.pages.words import translator
 from app.recommend.request import Language
 from app.recommend.wording import language_of
-from app.storage.keys import find_key, list_keys, sha256_of
-from app.storage.stores import Stores
+from app.storage.keys import list_keys
 
 COOKIE = "tuwen_admin"
-SECRET_CHARACTERS = 512
 PREFERENCE_SECONDS = 400 * 86_400
 READING = ("GET", "HEAD")
 
@@ -66,22 +64,23 @@ async def sign_in_page(request: Request) -> Response | None:
 
 @router.post(f"{PATH}/sign-in")
 async def sign_in(request: Request) -> Response:
-    """Exchange the admin key for a session; who fails too often has to wait."""
+    """Exchange the admin key for a session; where many wrong ones come from, only keys that are known are looked at."""
     refuse_foreign_page(request)
     parts = parts_of(request)
-    caller = request.client.host if request.client else "unknown"
-    wait_seconds = parts.sign_ins.wait_seconds(caller)
-    if wait_seconds:
-        wait = f"{wait_seconds:.0f}"
+    secret = (await form_fields(request)).get("key", "")
+    try:
+        owner = await parts.keys.caller(secret, address=request.client.host if request.client else "")
+    except TooMany as problem:
+        wait = f"{ceil(float(str(problem.facts['wait_seconds'])))}"
         response = _sign_in_page(request, "Too many attempts. Try again in {seconds} seconds.", status=429, wait=wait)
         response.headers["Retry-After"] = wait
         return response
-    key_id = await _admin_key_id(parts.stores, (await form_fields(request)).get("key", ""))
-    if key_id is None:
-        parts.sign_ins.failed(caller)
+    except Unauthenticated:
+        owner = None
+    if owner is None or owner.role is not Role.ADMIN:
         return _sign_in_page(request, "This is no admin key.", status=403)
     response = go_to(PATH)
-    session = parts.admin_seal.seal(key_id)
+    session = parts.admin_seal.seal(owner.key_id)
     set_cookie(response, request, name=COOKIE, value=session, path=PATH, seconds=ADMIN_SESSION_SECONDS)
     return response
 
@@ -134,14 +133,6 @@ async def curves(request: Request, generation: str) -> Response:
     return FileResponse(
         file, media_type="image/png", headers={**FILE_HEADERS, "Cache-Control": "private, max-age=3600"}
     )
-
-
-async def _admin_key_id(stores: Stores, secret: str) -> str | None:
-    """The id of a good admin key."""
-    digest = sha256_of(secret[:SECRET_CHARACTERS])
-    key = await find_key(stores.database, digest)
-    good = key is not None and hmac.compare_digest(key.secret_sha256, digest)
-    return key.key_id if key and good and key.role is Role.ADMIN and key.revoked_at is None else None
 
 
 def _sign_in_page(request: Request, message: str, *, status: int, wait: str = "") -> Response:

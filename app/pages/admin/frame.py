@@ -81,6 +81,11 @@ class Frame:
     now: datetime  # UTC, aware
 
     @property
+    def actor(self) -> str:
+        """Who changes something here, for the audit."""
+        return f"{self.key_id} (console)"
+
+    @property
     def t(self) -> Translate:
         """English -> the language of the page."""
         return translator(self.language)
@@ -120,7 +125,7 @@ class Frame:
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Write down what was changed here; what cannot be written is in the log of the service instead."""
-        change = Change(f"{self.key_id} (console)", verb, subject, before, after)
+        change = Change(self.actor, verb, subject, before, after)
         try:
             await write_audit(self.parts.stores.database, change)
         except Unavailable:

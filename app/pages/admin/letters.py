@@ -13,7 +13,7 @@ from app.intake.status import ACCEPTED, DUPLICATE, REJECTED
 from app.pages.admin.door import inside
 from app.pages.admin.frame import PATH, Frame, frame_of
 from app.pages.admin.sheets import sheet
-from app.pages.forms import form_fields
+from app.pages.forms import form_fields, usable_number
 from app.pages.rendering import go_to
 from app.storage.dead_letters import (
     NEWEST,
@@ -43,7 +43,7 @@ async def replay(request: Request) -> Response:
     """Try one letter again, or the oldest ones."""
     frame = frame_of(request)
     database = frame.parts.stores.database
-    letter_id = _number((await form_fields(request)).get("letter", ""))
+    letter_id = usable_number((await form_fields(request)).get("letter", ""), digits=ID_DIGITS)
     if letter_id is not None:
         chosen = await letters_by_id(database, [letter_id])
     else:
@@ -65,7 +65,7 @@ async def replay(request: Request) -> Response:
 async def drop(request: Request) -> Response:
     """Give up on one letter."""
     frame = frame_of(request)
-    letter_id = _number((await form_fields(request)).get("letter", ""))
+    letter_id = usable_number((await form_fields(request)).get("letter", ""), digits=ID_DIGITS)
     if letter_id is not None and await drop_letters(frame.parts.stores.database, [letter_id]):
         await frame.note("drop a dead letter", str(letter_id))
     return go_to(f"{PATH}/dead-letters")
@@ -86,7 +86,7 @@ async def letters_sheet(request: Request) -> Response:
 async def _listed(frame: Frame, said: str) -> Response:
     query = frame.request.query_params
     kind = query.get("kind") if query.get("kind") in WAYS else None
-    before = _number(query.get("before", "")) or NEWEST
+    before = usable_number(query.get("before", ""), digits=ID_DIGITS) or NEWEST
     database = frame.parts.stores.database
     found = await letters_page(database, limit=LETTERS_SHOWN, before=before, kind=kind)
     values = {
@@ -105,7 +105,3 @@ def item_words(letter: DeadLetter) -> str:
     if letter.item is None:
         return ""
     return json.dumps(letter.item, ensure_ascii=False, indent=1)[:ITEM_CHARACTERS]
-
-
-def _number(typed: str) -> int | None:
-    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) <= ID_DIGITS else None

@@ -16,12 +16,14 @@ from app.pages.admin.door import inside
 from app.pages.admin.frame import Frame, frame_of
 from app.pages.admin.sheets import sheet
 from app.pages.admin.tiles import alike_tiles, tiles_of
+from app.pages.forms import usable_number
 from app.pages.rendering import page
 from app.storage.browse import PostSearch, PostState, find_posts, post_choices
 from app.storage.rates import Rates, rates_of_posts
 
 POSTS_PER_PAGE = 36
 PAGES_AT_MOST = 500
+PAGE_DIGITS = 5
 SHEET_ROWS_AT_MOST = 50_000
 ALIKE = 24
 TITLE_CHARACTERS = 1000
@@ -129,5 +131,5 @@ def _search_of(frame: Frame) -> PostSearch:
 
 
 def _page_of(frame: Frame) -> int:
-    number = frame.request.query_params.get("page", "0")
-    return min(int(number), PAGES_AT_MOST - 1) if number.isascii() and number.isdecimal() and len(number) < 6 else 0
+    number = usable_number(frame.request.query_params.get("page", ""), digits=PAGE_DIGITS) or 0
+    return min(number, PAGES_AT_MOST - 1)
