@@ -45,7 +45,8 @@ async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[Item
     ]
     written = await upsert_users(stores.database, rows, erased=stores.erased)
     await forget_peers(stores.cache, written.changed)
-    await drop_states(stores.cache, [row.user_id for row in rows if row.personalised is not None])
+    chosen = [row.user_id for row in rows if row.personalised is not None and row.user_id not in written.erased]
+    await drop_states(stores.cache, chosen)
     return statuses_of_upsert([record.user_id for record in records], written.changed, erased=written.erased)
 
 
@@ -67,6 +68,8 @@ async def merge_users(stores: Stores, user_id: str, *, former_id: str) -> dict[s
     Events of the former id that arrive later make him anew: then repeat it.
     """
     moved = await merge(stores.database, user_id, former_id=former_id, erased=stores.erased)
+    if moved is None:
+        return None
     await forget_users(stores.cache, [user_id, former_id])
     await forget_peers(stores.cache, [user_id, former_id])
     return moved
