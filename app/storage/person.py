@@ -19,6 +19,7 @@ _ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _IS_THERE = text("""
     SELECT EXISTS (SELECT FROM users WHERE user_id = :user_id)
         OR EXISTS (SELECT FROM exposures WHERE user_id = :user_id)
+        OR EXISTS (SELECT FROM posts WHERE author_id = :user_id)
         OR EXISTS (SELECT FROM dead_letters WHERE strpos(item, :quoted) > 0)""")
 # Part of the document -> its rows, each one JSON value.
 _PARTS: Mapping[str, TextClause] = {
@@ -43,6 +44,9 @@ _PARTS: Mapping[str, TextClause] = {
     "peers": text("""
         SELECT json_build_object('user_id', peer_id, 'kind', kind, 'overlap', overlap)::text
         FROM peers WHERE user_id = :user_id ORDER BY kind, peer_id"""),
+    "authored_posts": text("""
+        SELECT json_build_object('post_id', post_id, 'title', title, 'published_at', published_at)::text
+        FROM posts WHERE author_id = :user_id ORDER BY post_id"""),
     "dead_letters": text("""
         SELECT json_build_object('kind', kind, 'item', item, 'reason', reason, 'first_at', first_at)::text
         FROM dead_letters WHERE strpos(item, :quoted) > 0 ORDER BY letter_id"""),

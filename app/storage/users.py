@@ -38,6 +38,8 @@ _ADD_TRAITS = text("""
 _BY_ID = text("SELECT user_id, attributes FROM users WHERE user_id = :user_id")
 _COUNT = text("SELECT count(*) FROM users")
 
+AUTHORED = "authored_posts"  # they stay, without their author
+
 _OWN_THE_LOG = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=LOG_LOCK)
 _ERASE = {
     "user_traits": text("DELETE FROM user_traits WHERE user_id = :user_id"),
@@ -46,6 +48,7 @@ _ERASE = {
     "behaviours": text("DELETE FROM behaviours WHERE user_id = :user_id"),
     "rejections": text("DELETE FROM rejections WHERE user_id = :user_id"),
     "peers": text("DELETE FROM peers WHERE user_id = :user_id OR peer_id = :user_id"),
+    AUTHORED: text("UPDATE posts SET author_id = NULL, changed_at = clock_timestamp() WHERE author_id = :user_id"),
 }
 
 _ADOPT = text("""
@@ -141,7 +144,7 @@ async def count_users(database: AsyncEngine) -> int:
 async def erase(
     database: AsyncEngine, user_id: str, *, erased: ErasedUsers, actor: str, request_id: str | None = None
 ) -> Erasure:
-    """Delete every row of the person in one transaction, remember that, and write it into the audit.
+    """Delete every row of the person in one transaction, and his name as an author; remember that, with the audit.
 
     Repeating it finds nothing more and gives the first receipt.
     """
