@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 KEY_FILE = "erasure.key"
@@ -19,6 +19,7 @@ _ADD = text("""
     INSERT INTO erased_users (user_hash, receipt_id) VALUES (:user_hash, :receipt_id)
     ON CONFLICT (user_hash) DO NOTHING""")
 _FIND = text("SELECT receipt_id, erased_at FROM erased_users WHERE user_hash = :user_hash")
+_ALL = text("SELECT user_hash FROM erased_users")
 _AMONG = text("SELECT user_hash FROM erased_users WHERE user_hash = ANY(:hashes)")
 
 
@@ -51,6 +52,10 @@ class ErasedUsers:
         by_hash = {self.hash_of(user_id): user_id for user_id in user_ids}
         found = await connection.scalars(_AMONG, {"hashes": list(by_hash)})
         return frozenset(by_hash[one] for one in found)
+
+    def hashes(self, connection: Connection) -> frozenset[str]:
+        """What stands for all the erased, for whoever has to look at many words."""
+        return frozenset(connection.scalars(_ALL))
 
     async def remember(self, connection: AsyncConnection, user_id: str) -> Receipt:
         """Note that the person is erased; the receipt is that of the first time."""
