@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import User
 from app.storage.audit import Change, add_entry
-from app.storage.dead_letters import erase_letters
+from app.storage.dead_letters import adopt_letters, erase_letters
 from app.storage.erased import ErasedUsers, Receipt
 from app.storage.events import LOG_LOCK, SHARE_LOG
 from app.storage.postgres import transaction
@@ -172,6 +172,7 @@ async def merge(database: AsyncEngine, user_id: str, *, former_id: str, erased: 
         await connection.execute(_ADOPT, values)
         await connection.execute(_ADOPT_TRAITS, values)
         moved = {table: (await connection.execute(sql, values)).rowcount for table, sql in _MOVE.items()}
+        moved["dead_letters"] = await adopt_letters(connection, user_id, former_id=former_id)
         for statement in _LEAVE:
             await connection.execute(statement, values)
     return moved
