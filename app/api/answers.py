@@ -248,7 +248,9 @@ class UserAnswer(BaseModel):
 class MergeAnswer(BaseModel):
     """How much of the anonymous user is the account's now."""
 
-    model_config = with_example({"user_id": "u1", "moved": {"exposures": 40, "behaviours": 3, "rejections": 0}})
+    model_config = with_example(
+        {"user_id": "u1", "moved": {"exposures": 40, "behaviours": 3, "rejections": 0, "dead_letters": 0}}
+    )
 
     user_id: str
     moved: dict[str, int]

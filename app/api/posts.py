@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
@@ -58,7 +59,7 @@ async def patch_post(post_id: PathId, patch: PostPatch, request: Request, state:
     post = await _found(state, post_id)
     changes = patch.model_dump(exclude_unset=True)
     before = {**asdict(post), "pinned": post.pinned_at is not None}
-    note(request, before={name: before[name] for name in changes}, after=dict(changes))
+    note(request, before=_noted(state, {name: before[name] for name in changes}), after=_noted(state, changes))
     hidden, pinned = changes.pop("hidden", None), changes.pop("pinned", None)
     if changes:
         await save_posts(state.stores, [_patched(post, changes)])
@@ -95,6 +96,14 @@ def _patched(post: Post, changes: dict[str, object]) -> PostRecord:
     except ValidationError as error:
         errors = error.errors(include_input=False, include_context=False)
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in errors]) from None
+
+
+def _noted(state: ApiState, values: Mapping[str, object]) -> dict[str, object]:
+    """The values as the audit may keep them: of a person only the keyed hash."""
+    author_id = values.get("author_id")
+    if not isinstance(author_id, str):
+        return dict(values)
+    return {**values, "author_id": state.stores.erased.subject_of(author_id)}
 
 
 def _answer(post: Post) -> Response:

@@ -110,7 +110,7 @@ class ErasureAnswer(BaseModel):
         {
             "receipt_id": "erasure-5f0c9a2b7d1e4c38",
             "erased_at": "2026-03-01T12:00:00+00:00",
-            "deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12, "cache_entries": 3},
+            "deleted": {"users": 1, "exposures": 240, "behaviours": 31, "peers": 12, "authored_posts": 2},
         }
     )
 
@@ -131,6 +131,7 @@ class PersonAnswer(BaseModel):
             "behaviours": [],
             "not_interested": [],
             "peers": [],
+            "authored_posts": [],
             "dead_letters": [],
         }
     )
@@ -142,4 +143,5 @@ class PersonAnswer(BaseModel):
     behaviours: list[dict[str, Any]]
     not_interested: list[dict[str, Any]]
     peers: list[dict[str, Any]]
+    authored_posts: list[dict[str, Any]]
     dead_letters: list[dict[str, Any]]

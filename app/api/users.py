@@ -70,10 +70,13 @@ async def merge_user(user_id: PathId, body: MergeBody, state: State) -> Response
 async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, state: State) -> Response:
     """Erase the person everywhere: attributes, showings, behaviours, peers, rejected items, cached copies.
 
+    Posts of which the person was the author stay, without an author.
+
     Events that arrive later are rejected: an erased id does not come back. Safe to repeat; the receipt stays the same.
     """
     written_already(request)
     erased = await erase_user(state.stores, user_id, actor=caller.key_id, request_id=current_request_id.get())
+    await state.show_changes()
     return json_answer({**asdict(erased.receipt), "deleted": erased.deleted})
 
 

@@ -66,7 +66,7 @@ def scratch_home(settings: Settings, tokens: Path) -> Iterator[Path]:
 async def _fill(stores: Stores, log: Log) -> None:
     posts = [_post_row(post) for post in log.posts]
     for at in range(0, len(posts), AT_ONCE):
-        await upsert_posts(stores.database, posts[at : at + AT_ONCE])
+        await upsert_posts(stores.database, posts[at : at + AT_ONCE], erased=stores.erased)
     users = [UserRow(user_id, known, traits_of(known)) for user_id, known in log.attributes.items()]
     for at in range(0, len(users), AT_ONCE):
         await upsert_users(stores.database, users[at : at + AT_ONCE], erased=stores.erased)

@@ -142,7 +142,7 @@ class _Import:
         counts: Counts = getattr(self.report, kind)
         bytes_total, rows_done = path.stat().st_size, 0
         prepared = ((chunk, prepare(chunk.lines)) for chunk in chunks)
-        with RejectsFile(self.stores.settings.rejects, path) as rejects:
+        with RejectsFile(self.stores, path) as rejects:
             try:
                 async with aclosing(read_ahead(prepared)) as ready:
                     async for chunk, content in ready:
@@ -153,7 +153,7 @@ class _Import:
             except Unavailable as problem:
                 begun = f"{rows_done:,} rows of {path.name} are in; import it again to go on"
                 raise Unavailable(f"{problem.message}; {begun}", **problem.facts) from problem
-        if rejects.is_used:
+        if rejects.path.exists():
             self.report.rejects_files[kind] = rejects.path
 
     async def _grow(self, recorded: Recorded) -> list[ItemStatus]:

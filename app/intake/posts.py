@@ -52,7 +52,7 @@ async def save_posts(stores: Stores, records: Sequence[PostRecord]) -> list[Item
 async def save_rows(stores: Stores, rows: Sequence[PostRow]) -> list[ItemStatus]:
     """The same for rows that bring their picture with them."""
     last = {row.post_id: row for row in rows}
-    changed = await upsert_posts(stores.database, list(last.values()))
+    changed = await upsert_posts(stores.database, list(last.values()), erased=stores.erased)
     if changed:
         await posts_changed(stores)
     return statuses_of_upsert([row.post_id for row in rows], changed)

@@ -1,31 +1,43 @@
-"""Bad rows -> a JSON Lines file with line number, reason and the row itself, to be mended and imported again."""
+"""Bad rows -> a JSON Lines file with line number, reason and the row itself, to be mended and imported again.
+
+Whoever writes a file of the folder anew has the folder alone: an erasure, and an import that ends. So whichever of the
+two comes later sees what the other did, and no row that names an erased person stays.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from app.errors import Unavailable
+from app.storage.locks import FileLock
+from app.storage.mentions import mentions_in
+from app.storage.postgres import sync_engine, sync_transaction
+from app.storage.stores import Stores
 
 RAW_CHARACTERS = 10_000
+PATIENCE_SECONDS = 60.0  # for another who has the folder
 
 
 class RejectsFile:
-    """The rejects of one import of one file; those of an earlier import of it give way when this one ends."""
+    """The rejects of one import of one file; those of an earlier import of it give way when this one ends.
 
-    def __init__(self, folder: Path, imported: Path) -> None:
+    An import that ends because a store or the disk is away leaves none: it has to be done again.
+    """
+
+    def __init__(self, stores: Stores, imported: Path) -> None:
+        self._stores = stores
+        folder = stores.settings.rejects
         self.path = folder / f"{imported.name}.rejects.jsonl"
-        self._unfinished = folder / f".{imported.name}.{os.getpid()}.unfinished"
+        self._unfinished = folder / f".{imported.name}.{secrets.token_hex(4)}.unfinished"
         self._output: BinaryIO | None = None
-
-    @property
-    def is_used(self) -> bool:
-        """Whether there was any bad row."""
-        return self._output is not None
+        self._alive: FileLock | None = None  # held for as long as the unfinished file is this import's
 
     def __enter__(self) -> RejectsFile:
         return self
@@ -34,56 +46,129 @@ class RejectsFile:
         """Write one bad row."""
         text = raw.decode("utf-8", "backslashreplace")[:RAW_CHARACTERS]
         content = json.dumps({"line": line, "reason": reason, "raw": text}, ensure_ascii=False) + "\n"
-        try:
+        with _as_unavailable(self.path.parent):
             if self._output is None:
-                self._unfinished.parent.mkdir(parents=True, exist_ok=True)
-                self._output = self._unfinished.open("wb")
+                self._output = self._opened()
             self._output.write(content.encode("utf-8", "backslashreplace"))
-        except OSError as problem:
-            raise self._unwritable(problem) from None
+
+    def _opened(self) -> BinaryIO:
+        self._unfinished.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(self._unfinished.parent):
+            self._alive = FileLock(self._unfinished)
+            self._alive.try_own()
+            return self._unfinished.open("wb")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._output is None:
+            with _as_unavailable(self.path.parent):
+                if self._output is not None:
+                    self._output.close()
+                if not isinstance(error, Unavailable):
+                    self._take_the_place()
+        finally:
+            self._unfinished.unlink(missing_ok=True)
+            if self._alive is not None:
+                self._alive.close()
+
+    def _take_the_place(self) -> None:
+        """Be what there is of this file, without the rows that name an erased person."""
+        if self._output is None and not self.path.exists():
+            return
+        with _alone(self.path.parent):
+            if self._output is None or not self._holds_any():
                 self.path.unlink(missing_ok=True)
             else:
-                self._output.close()
                 self._unfinished.replace(self.path)
-        except OSError as problem:
-            raise self._unwritable(problem) from error
 
-    def _unwritable(self, problem: OSError) -> Unavailable:
-        hint = "make room or set TUWEN_HOME to another disk"
-        return Unavailable(f"cannot write the rejects in {self.path.parent}: {problem.strerror}; {hint}")
+    def _holds_any(self) -> bool:
+        """Whether anything is left once the erased are out."""
+        erased = self._stores.erased
+        engine = sync_engine(self._stores.addresses.database_url)
+        try:
+            with sync_transaction(engine) as connection:
+                hashes = erased.hashes(connection)
+        finally:
+            engine.dispose()
+        if hashes:
+            _without_lines(self._unfinished, lambda raw: any(erased.hash_of(one) in hashes for one in mentions_in(raw)))
+        return self._unfinished.stat().st_size > 0
 
 
 def erase_rejects(folder: Path, user_id: str) -> int:
     """Drop every line of the rejects files that holds the id as a word of its own; how many that were.
 
-    Raises Unavailable when a file cannot be written anew.
+    An import under way drops its own when it ends. Raises Unavailable when a file cannot be written anew.
     """
     forms = {user_id, json.dumps(user_id)[1:-1], json.dumps(user_id, ensure_ascii=False)[1:-1]}
     named = re.compile("|".join(rf"(?<![\w-]){re.escape(form)}(?![\w-])" for form in forms))
-    return sum(_without_lines(file, named) for file in sorted(folder.glob("*.rejects.jsonl")))
+    with _as_unavailable(folder), _alone(folder):
+        files = sorted(folder.glob("*.rejects.jsonl"))
+        return sum(_without_lines(file, lambda raw: named.search(raw) is not None) for file in files)
 
 
-def _without_lines(file: Path, named: re.Pattern[str]) -> int:
+def delete_rejects(folder: Path, *, before: float | None) -> int:
+    """Delete rejects files last written before a moment in unix seconds; how many. With None only what was left behind.
+
+    Raises Unavailable.
+    """
+    with _as_unavailable(folder), _alone(folder):
+        files = [] if before is None else list(folder.glob("*.rejects.jsonl"))
+        old = [file for file in files if file.stat().st_mtime < (before or 0)]
+        for file in old:
+            file.unlink(missing_ok=True)
+    return len(old)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Have the folder alone, rid of what a killed process has left in it."""
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    try:
+        if not lock.own(seconds=PATIENCE_SECONDS):
+            raise Unavailable(f"the files in {folder} are being written by another process; try again")
+        for file in folder.glob(".*.erasing"):
+            file.unlink()
+        for file in folder.glob(".*.unfinished"):
+            _unlink_if_left(file)
+        yield
+    finally:
+        lock.close()
+
+
+def _unlink_if_left(file: Path) -> None:
+    """Delete an unfinished file whose import is gone."""
+    alive = FileLock(file)
+    try:
+        if alive.try_own():
+            file.unlink(missing_ok=True)
+    finally:
+        alive.close()
+
+
+def _without_lines(file: Path, is_unwanted: Callable[[str], bool]) -> int:
+    """Write the file anew without the lines of such rows; how many there were."""
     dropped = 0
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.erasing")
+    unfinished = file.with_name(f".{file.name}.erasing")
     try:
         with file.open("rb") as lines, unfinished.open("wb") as output:
             for line in lines:
-                if named.search(str(json.loads(line)["raw"])):
+                if is_unwanted(str(json.loads(line)["raw"])):
                     dropped += 1
                 else:
                     output.write(line)
         if dropped:
             unfinished.replace(file)
-    except OSError as problem:
-        hint = "make room and erase the person again"
-        raise Unavailable(f"cannot write {file} anew: {problem.strerror}; {hint}") from None
     finally:
         unfinished.unlink(missing_ok=True)
     return dropped
+
+
+@contextmanager
+def _as_unavailable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        hint = "make room or set TUWEN_HOME to another disk, and do it again"
+        raise Unavailable(f"cannot write the rejects in {folder}: {problem.strerror}; {hint}") from None

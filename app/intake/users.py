@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from app.intake.fields import RECORD, Attributes, Id
+from app.intake.freshness import posts_changed
 from app.intake.rejects import erase_rejects
 from app.intake.status import ItemStatus, statuses_of_upsert
 from app.intake.traits import traits_of
 from app.storage.erased import Receipt
 from app.storage.stores import Stores
 from app.storage.user_cache import drop_states, erase_cached_user, forget_peers, forget_users
-from app.storage.users import UserRow, erase, merge, upsert_users
+from app.storage.users import AUTHORED, UserRow, erase, merge, upsert_users
 
 
 class UserRecord(BaseModel):
@@ -33,7 +34,9 @@ class Erased:
     """The receipt of an erasure, and what there was to delete this time."""
 
     receipt: Receipt
-    deleted: dict[str, int]  # rows by table, lines of rejects files, entries of the cache
+    deleted: dict[
+        str, int
+    ]  # rows by table, posts that have no author now, lines of rejects files, entries of the cache
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
@@ -45,7 +48,8 @@ async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[Item
     ]
     written = await upsert_users(stores.database, rows, erased=stores.erased)
     await forget_peers(stores.cache, written.changed)
-    await drop_states(stores.cache, [row.user_id for row in rows if row.personalised is not None])
+    chosen = [row.user_id for row in rows if row.personalised is not None and row.user_id not in written.erased]
+    await drop_states(stores.cache, chosen)
     return statuses_of_upsert([record.user_id for record in records], written.changed, erased=written.erased)
 
 
@@ -56,6 +60,8 @@ async def erase_user(stores: Stores, user_id: str, *, actor: str, request_id: st
     the call finishes the work.
     """
     erasure = await erase(stores.database, user_id, erased=stores.erased, actor=actor, request_id=request_id)
+    if erasure.deleted[AUTHORED]:
+        await posts_changed(stores)
     lines = await asyncio.to_thread(erase_rejects, stores.settings.rejects, user_id)
     entries = await erase_cached_user(stores.cache, user_id)
     return Erased(erasure.receipt, {**erasure.deleted, "rejected_lines": lines, "cache_entries": entries})
@@ -67,6 +73,8 @@ async def merge_users(stores: Stores, user_id: str, *, former_id: str) -> dict[s
     Events of the former id that arrive later make him anew: then repeat it.
     """
     moved = await merge(stores.database, user_id, former_id=former_id, erased=stores.erased)
+    if moved is None:
+        return None
     await forget_users(stores.cache, [user_id, former_id])
     await forget_peers(stores.cache, [user_id, former_id])
     return moved

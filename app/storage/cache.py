@@ -1,10 +1,11 @@
-"""Redis/Valkey: only what can be rebuilt. Short time limits, and a breaker that skips a dead server."""
+"""Redis/Valkey: only what can be rebuilt, and nobody by name. Short time limits; a breaker skips a dead server."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import blake2b
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -16,6 +17,7 @@ from app.errors import BadSettings, Unavailable
 from app.tracing import span
 
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+NAME_BYTES = 16
 CONNECTIONS_AT_MOST = 32  # whoever comes in a crowd waits a moment for one: the server is not down
 
 
@@ -23,10 +25,10 @@ class Cache:
     """A client with time limits; after a failure every use fails at once for a moment instead of waiting again.
 
     A kept connection may have been cut while nobody used it, which only its use shows: then a new one is tried at once.
-    No time limit is tried twice.
+    No time limit is tried twice. Whoever writes an entry of a person names it by `name_of`.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float, naming_key: bytes) -> None:
         if not url.startswith(("redis://", "rediss://", "unix://")):
             raise BadSettings("TUWEN_REDIS_URL: write redis://:password@host:port/0")
         pool = BlockingConnectionPool.from_url(
@@ -40,11 +42,20 @@ class Cache:
         )
         self._client: Redis = Redis.from_pool(pool)
         self._closed_until = 0.0  # monotonic seconds
+        self._naming_key = naming_key
 
     @property
     def available(self) -> bool:
         """Whether the next use would be tried at all."""
         return time.monotonic() >= self._closed_until
+
+    def name_of(self, user_id: str) -> str:
+        """What stands for a person here, hex: an entry made for an erased id, or a late word about one, names nobody.
+
+        It is keyed, because ids can be guessed.
+        """
+        content = user_id.encode("utf-8", "surrogatepass")
+        return blake2b(content, key=self._naming_key, digest_size=NAME_BYTES).hexdigest()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Redis]:

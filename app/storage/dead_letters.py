@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.storage.erased import ErasedUsers
 from app.storage.events import SHARE_LOG
+from app.storage.mentions import mentions_of
 from app.storage.postgres import transaction
 
 LETTERS_LOCK = 0x7475_7765_6E05  # one writer at a time: writing also makes room
@@ -45,8 +46,13 @@ _FAILED_AGAIN = text("""
     UPDATE dead_letters d SET tries = d.tries + 1, reason = i.reason, last_at = clock_timestamp()
     FROM json_to_recordset(CAST(:rows AS json)) AS i (letter_id bigint, reason text)
     WHERE d.letter_id = i.letter_id""")
-# `item` was written by orjson, and so is what is looked for: a person's id stands in it as just this string.
-_ERASE = text("DELETE FROM dead_letters WHERE strpos(item, :quoted) > 0")
+# `item` was written by orjson, and so is what is looked for: whether it stands there by itself has still to be seen.
+_LIKELY = text(f"SELECT {_COLUMNS} FROM dead_letters WHERE strpos(item, :escaped) > 0 ORDER BY letter_id")  # noqa: S608
+_ADOPT = text("""
+    UPDATE dead_letters d SET item = i.item, digest = i.digest
+    FROM json_to_recordset(CAST(:rows AS json)) AS i (letter_id bigint, digest text, item text)
+    WHERE d.letter_id = i.letter_id AND NOT EXISTS (SELECT FROM dead_letters o WHERE o.digest = i.digest)
+    RETURNING d.letter_id""")
 
 NEWEST = (1 << 63) - 1
 
@@ -79,15 +85,15 @@ async def keep_letters(
 ) -> None:
     """Keep rejected items; the same item again counts as another try. The oldest beyond `kept` give way.
 
-    Nothing that names an erased person as its user is kept.
+    Nothing that names an erased person is kept, wherever in the item.
     """
     if not rejected:
         return
     async with transaction(database) as connection:
         await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
-        gone = await erased.among(connection, {user_id for one in rejected if (user_id := _user_of(one))})
-        living = [one for one in rejected if _user_of(one) not in gone]
-        rows = {row["digest"]: row for one in living if (row := _row(one, source)) is not None}
+        found = [(row, _mentions(one, row)) for one in rejected if (row := _row(one, source)) is not None]
+        gone = await erased.among(connection, set().union(*(mentions for _, mentions in found)))
+        rows = {row["digest"]: row for row, mentions in found if mentions.isdisjoint(gone)}
         await connection.execute(_LOCK)
         await connection.execute(_KEEP, {"rows": orjson.dumps(list(rows.values())).decode()})
         await connection.execute(_MAKE_ROOM, {"kept": kept, "days": days})
@@ -149,13 +155,32 @@ async def count_letters(database: AsyncEngine) -> int:
 async def erase_letters(connection: AsyncConnection, user_id: str) -> int:
     """Delete every letter that names a person, wherever in the item; how many there were."""
     await connection.execute(_LOCK)
-    return (await connection.execute(_ERASE, {"quoted": orjson.dumps(user_id).decode()})).rowcount
+    named = await letters_naming(connection, user_id)
+    return (await connection.execute(_DROP, {"ids": [one.letter_id for one in named]})).rowcount
 
 
-def _user_of(rejected: Rejected) -> str | None:
-    """Whose event it says it is, as far as it can be read."""
-    user_id = rejected.item.get("user_id") if isinstance(rejected.item, dict) else None
-    return user_id if isinstance(user_id, str) else None
+async def adopt_letters(connection: AsyncConnection, user_id: str, *, former_id: str) -> int:
+    """Let letters of what a former id did be the user's; how many there were. One that he has too is there once."""
+    await connection.execute(_LOCK)
+    rows: dict[str, dict[str, object]] = {}
+    own: set[int] = set()
+    for one in await letters_naming(connection, former_id):
+        if isinstance(one.item, dict) and former_id in mentions_of(one.item.get("user_id")):
+            item = orjson.dumps({**one.item, "user_id": user_id})
+            digest = _digest(one.kind, item)
+            rows[digest] = {"letter_id": one.letter_id, "digest": digest, "item": item.decode()}
+            own.add(one.letter_id)
+    adopted = await connection.scalars(_ADOPT, {"rows": orjson.dumps(list(rows.values())).decode()})
+    await connection.execute(_DROP, {"ids": list(own.difference(adopted))})
+    return len(own)
+
+
+async def letters_naming(connection: AsyncConnection, user_id: str) -> list[DeadLetter]:
+    """The letters that name a person anywhere, oldest first."""
+    escaped = orjson.dumps(user_id)[1:-1].decode()
+    rows = await connection.execute(_LIKELY, {"escaped": escaped})
+    letters = [_letter_of(row) for row in rows.mappings()]
+    return [one for one in letters if user_id in mentions_of(one.item)]
 
 
 def _row(rejected: Rejected, source: str) -> dict[str, object] | None:
@@ -164,9 +189,18 @@ def _row(rejected: Rejected, source: str) -> dict[str, object] | None:
         item = orjson.dumps(rejected.item)
     except (TypeError, ValueError):
         return None
-    digest = sha256(rejected.kind.encode() + b"\0" + item).hexdigest()
     kept = item.decode() if len(item) <= ITEM_BYTES_AT_MOST else None
+    digest = _digest(rejected.kind, item)
     return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": rejected.reason, "source": source}
+
+
+def _digest(kind: str, item: bytes) -> str:
+    return sha256(kind.encode() + b"\0" + item).hexdigest()
+
+
+def _mentions(rejected: Rejected, row: dict[str, object]) -> set[str]:
+    """Whom what is kept of the item may name."""
+    return set() if row["item"] is None else mentions_of(rejected.item)
 
 
 def _letter_of(row: RowMapping) -> DeadLetter:

@@ -8,17 +8,20 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 KEY_FILE = "erasure.key"
 SUBJECT_CHARACTERS = 16
+ASKED_AT_ONCE = 10_000  # so that hashing a huge batch holds nobody up
 
 _ADD = text("""
     INSERT INTO erased_users (user_hash, receipt_id) VALUES (:user_hash, :receipt_id)
     ON CONFLICT (user_hash) DO NOTHING""")
 _FIND = text("SELECT receipt_id, erased_at FROM erased_users WHERE user_hash = :user_hash")
+_ALL = text("SELECT user_hash FROM erased_users")
 _AMONG = text("SELECT user_hash FROM erased_users WHERE user_hash = ANY(:hashes)")
 
 
@@ -46,11 +49,15 @@ class ErasedUsers:
 
     async def among(self, connection: AsyncConnection, user_ids: Collection[str]) -> frozenset[str]:
         """Those of the users who were erased."""
-        if not user_ids:
-            return frozenset()
-        by_hash = {self.hash_of(user_id): user_id for user_id in user_ids}
-        found = await connection.scalars(_AMONG, {"hashes": list(by_hash)})
-        return frozenset(by_hash[one] for one in found)
+        found: set[str] = set()
+        waiting = iter(user_ids)
+        while by_hash := {self.hash_of(user_id): user_id for user_id in islice(waiting, ASKED_AT_ONCE)}:
+            found.update(by_hash[one] for one in await connection.scalars(_AMONG, {"hashes": list(by_hash)}))
+        return frozenset(found)
+
+    def hashes(self, connection: Connection) -> frozenset[str]:
+        """What stands for all the erased, for whoever has to look at many words."""
+        return frozenset(connection.scalars(_ALL))
 
     async def remember(self, connection: AsyncConnection, user_id: str) -> Receipt:
         """Note that the person is erased; the receipt is that of the first time."""

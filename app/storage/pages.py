@@ -10,14 +10,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import cast
 
 import orjson
 
 from app.errors import ExpiredCursor
 from app.storage.cache import Cache
-from app.storage.reservations import Overtaken, Reservations
+from app.storage.reservations import Overtaken, Reservations, reserved_key
 
 KEPT_SECONDS = 30 * 60
 TOKEN_BYTES = 16
@@ -68,9 +67,10 @@ async def save_page(
                 recent = ()
             for segment in feed.segments:
                 pipeline.expire(_segment_key(segment), KEPT_SECONDS)
-            pipeline.set(_key(cursor), orjson.dumps((_digest(user_id), segments, recent)), ex=KEPT_SECONDS)
+            pipeline.set(_key(cursor), orjson.dumps((cache.name_of(user_id), segments, recent)), ex=KEPT_SECONDS)
         if reserved_seconds and page:
-            reservations.extend(pipeline, user_id, page, seconds=reserved_seconds, unless_overtaken=unless_overtaken)
+            key = reserved_key(cache, user_id)
+            reservations.extend(pipeline, key, page, seconds=reserved_seconds, unless_overtaken=unless_overtaken)
         results = await pipeline.execute() if len(pipeline) else []
     if reserved_seconds and page and results[-1] is not None:
         raise Overtaken(Reservations.of(results[-1]))
@@ -85,8 +85,8 @@ async def read_feed(cache: Cache, user_id: str, cursor: str) -> Feed:
         content = await redis.get(_key(cursor))
         if content is None:
             raise ExpiredCursor(EXPIRED)
-        digest, segments, recent = orjson.loads(content)
-        if digest != _digest(user_id):
+        name, segments, recent = orjson.loads(content)
+        if name != cache.name_of(user_id):
             raise ExpiredCursor(EXPIRED)
         keys = [_segment_key(one) for one in segments]
         parts = cast(list[bytes | None], await redis.mget(keys)) if keys else []
@@ -102,8 +102,3 @@ def _key(cursor: str) -> str:
 
 def _segment_key(token: str) -> str:
     return f"segment:{token}"
-
-
-def _digest(user_id: str) -> str:
-    """Instead of the id itself: erasing a person must not need a look at every page."""
-    return sha256(user_id.encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import UnknownId
+from app.storage.dead_letters import letters_naming
 from app.storage.postgres import transaction
 
 ROWS_AT_ONCE = 2000
@@ -19,7 +20,8 @@ _ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _IS_THERE = text("""
     SELECT EXISTS (SELECT FROM users WHERE user_id = :user_id)
         OR EXISTS (SELECT FROM exposures WHERE user_id = :user_id)
-        OR EXISTS (SELECT FROM dead_letters WHERE strpos(item, :quoted) > 0)""")
+        OR EXISTS (SELECT FROM posts WHERE author_id = :user_id)
+        OR EXISTS (SELECT FROM dead_letters WHERE letter_id = ANY(:letter_ids))""")
 # Part of the document -> its rows, each one JSON value.
 _PARTS: Mapping[str, TextClause] = {
     "user": text("""
@@ -43,17 +45,21 @@ _PARTS: Mapping[str, TextClause] = {
     "peers": text("""
         SELECT json_build_object('user_id', peer_id, 'kind', kind, 'overlap', overlap)::text
         FROM peers WHERE user_id = :user_id ORDER BY kind, peer_id"""),
+    "authored_posts": text("""
+        SELECT json_build_object('post_id', post_id, 'title', title, 'published_at', published_at)::text
+        FROM posts WHERE author_id = :user_id ORDER BY post_id"""),
     "dead_letters": text("""
         SELECT json_build_object('kind', kind, 'item', item, 'reason', reason, 'first_at', first_at)::text
-        FROM dead_letters WHERE strpos(item, :quoted) > 0 ORDER BY letter_id"""),
+        FROM dead_letters WHERE letter_id = ANY(:letter_ids) ORDER BY letter_id"""),
 }
 
 
 async def person_document(database: AsyncEngine, user_id: str) -> AsyncGenerator[bytes, None]:
     """Everything of one person, piece by piece. Raises UnknownId before the first piece when there is nothing."""
-    values = {"user_id": user_id, "quoted": orjson.dumps(user_id).decode()}
     async with transaction(database) as connection:
         await connection.execute(_ONE_MOMENT)
+        letters = await letters_naming(connection, user_id)
+        values = {"user_id": user_id, "letter_ids": [one.letter_id for one in letters]}
         if not await connection.scalar(_IS_THERE, values):
             raise UnknownId(NOBODY)
         yield b'{"user_id":' + orjson.dumps(user_id)
@@ -65,7 +71,9 @@ async def person_document(database: AsyncEngine, user_id: str) -> AsyncGenerator
         yield b"}"
 
 
-async def _rows(connection: AsyncConnection, statement: TextClause, values: dict[str, str]) -> AsyncIterator[bytes]:
+async def _rows(
+    connection: AsyncConnection, statement: TextClause, values: Mapping[str, object]
+) -> AsyncIterator[bytes]:
     """The rows of a part with commas between them, many in one piece."""
     wanted = {name: values[name] for name in values if f":{name}" in statement.text}
     piece = bytearray()

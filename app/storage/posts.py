@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import PictureStatus, Post
 from app.storage.cache import Cache
+from app.storage.erased import ErasedUsers
+from app.storage.events import SHARE_LOG
 from app.storage.postgres import transaction
 
 VERSION_KEY = "posts:version"
@@ -122,12 +124,18 @@ class PostChange:
     changed_at: datetime  # UTC, aware
 
 
-async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow]) -> frozenset[str]:
-    """Write a batch in one transaction and return the ids of the posts that are new or changed. Ids are distinct."""
+async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow], *, erased: ErasedUsers) -> frozenset[str]:
+    """Write a batch in one transaction and return the ids of the posts that are new or changed. Ids are distinct.
+
+    A post by a person who was erased is written without its author.
+    """
     if not rows:
         return frozenset()
     amendments = [row for row in rows if (row.picture_status, row.hidden, row.pinned_at) != (None, None, None)]
     async with transaction(database) as connection:
+        await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
+        gone = await erased.among(connection, {row.author_id for row in rows if row.author_id is not None})
+        rows = [replace(row, author_id=None) if row.author_id in gone else row for row in rows]
         changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(rows).decode()}))
         if amendments:
             changed |= frozenset(await connection.scalars(_AMEND, {"rows": orjson.dumps(amendments).decode()}))

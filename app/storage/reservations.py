@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain
 from typing import Self
 
 import orjson
 from redis.asyncio.client import Pipeline
+
+from app.storage.cache import Cache
 
 ANSWERS_AT_MOST = 50  # latest answers that count
 
@@ -53,9 +54,9 @@ class Reservations:
         return tuple(chain.from_iterable(ids for _, ids in self.answers))
 
     def extend(
-        self, pipeline: Pipeline, user_id: str, post_ids: Sequence[str], *, seconds: float, unless_overtaken: bool
+        self, pipeline: Pipeline, key: str, post_ids: Sequence[str], *, seconds: float, unless_overtaken: bool
     ) -> None:
-        """Reserve what is returned now too, when the pipeline is executed.
+        """Reserve at `key` what is returned now too, when the pipeline is executed.
 
         With `unless_overtaken` only if no other answer was entered since these were read; the command's result is then
         None, else the entry as it is now.
@@ -63,7 +64,7 @@ class Reservations:
         answer = (time.time() + seconds, tuple(post_ids))
         entry = orjson.dumps((*self.answers, answer)[-ANSWERS_AT_MOST:])
         otherwise = b"" if unless_overtaken else orjson.dumps(answer)
-        pipeline.eval(_ENTER, 1, reserved_key(user_id), self.entry, entry, otherwise, int(1000 * seconds))
+        pipeline.eval(_ENTER, 1, key, self.entry, entry, otherwise, int(1000 * seconds))
 
 
 class Overtaken(Exception):  # noqa: N818
@@ -74,9 +75,9 @@ class Overtaken(Exception):  # noqa: N818
         self.now = now
 
 
-def reserved_key(user_id: str) -> str:
-    """Where the entry of a user is; it names nobody, since an answer to an id that was erased makes one too."""
-    return f"reserved:{sha256(user_id.encode()).hexdigest()[:32]}"
+def reserved_key(cache: Cache, user_id: str) -> str:
+    """Where the entry of a user is."""
+    return f"reserved:{cache.name_of(user_id)}"
 
 
 NOTHING_RESERVED = Reservations()

@@ -44,10 +44,10 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         database = async_engine(
             addresses.database_url, statement_timeout_seconds=settings.database_timeout_seconds, pool_size=8
         )
-        cache = Cache(addresses.redis_url, timeout_seconds=settings.redis_timeout_seconds)
+        own = own_key(settings.home, KEY_FILE)
+        cache = Cache(addresses.redis_url, timeout_seconds=settings.redis_timeout_seconds, naming_key=own)
         try:
-            pictures, erased = PictureFolder(settings.pictures), ErasedUsers(own_key(settings.home, KEY_FILE))
-            yield Stores(database, cache, pictures, settings, addresses, erased)
+            yield Stores(database, cache, PictureFolder(settings.pictures), settings, addresses, ErasedUsers(own))
         finally:
             await cache.close()
             await database.dispose()

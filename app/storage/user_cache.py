@@ -3,6 +3,9 @@
 Cache-aside with versions: the version is read before PostgreSQL is, and what was loaded counts only as long as that
 version stands. Whoever commits a change of the user's log sets a new version afterwards (`forget_users`), so no answer
 is older than a committed change. A version is a random number: one that was lost cannot come back as an older state's.
+
+Keys name nobody (`Cache.name_of`). Lists of peers do, in their values: an erasure drops them all, and no list counts
+that was read before it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 from weakref import WeakKeyDictionary
 from zlib import crc32
 
@@ -31,7 +34,9 @@ INCOMPLETE_SECONDS = 5  # how long peers count that were not found in time: the 
 KEPT_SECONDS = 3600  # outdated entries still serve while PostgreSQL is down
 VERSION_SECONDS = 2 * KEPT_SECONDS
 VERSION_BYTES = 8
+PEERS_EPOCH_KEY = "peers:epoch"  # a new word with every erasure
 ERASED_AT_ONCE = 1000
+ANY_PEERS = "user:*:peers"
 OWED_AT_MOST = 100_000
 
 _owed: WeakKeyDictionary[Cache, set[str]] = WeakKeyDictionary()  # per process: new versions that could not be written
@@ -47,6 +52,7 @@ class CachedUser:
     peers: CachedPeers | None = None
     posts_version: int | None = None
     reserved: Reservations = NOTHING_RESERVED
+    peers_epoch: bytes = b""  # empty before the first erasure
     is_reachable: bool = True
 
     @property
@@ -86,7 +92,7 @@ async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
 async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
     """Let these users' cached states serve no more, not even while PostgreSQL is away."""
     await forget_users(cache, user_ids)
-    keys = [key for user_id in user_ids for key in (_log_key(user_id), _peers_key(user_id))]
+    keys = [key for keys in (keys_of(cache, user_id) for user_id in user_ids) for key in (keys.log, keys.peers)]
     with suppress(Unavailable):
         async with cache.use() as redis:
             if keys:
@@ -95,7 +101,7 @@ async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
 
 async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
     """Let the users' peers be looked up anew, after their attributes have changed."""
-    keys = [_peers_key(user_id) for user_id in user_ids]
+    keys = [keys_of(cache, user_id).peers for user_id in user_ids]
     with suppress(Unavailable):
         async with cache.use() as redis:
             if keys:
@@ -105,34 +111,30 @@ async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:
 async def erase_cached_user(cache: Cache, user_id: str) -> int:
     """Remove the user's own entries, and every list of peers, since any may name him; how many entries that was.
 
-    Raises Unavailable.
+    Call it after the commit: lists that were read before the new epoch are not written any more. Raises Unavailable.
     """
-    _owed.setdefault(cache, set()).discard(user_id)
-    erased = await erase_own_entries(cache, user_id)
     async with cache.use() as redis:
-        keys = [key async for key in redis.scan_iter(match=_peers_key("*"), count=ERASED_AT_ONCE)]
+        await redis.set(PEERS_EPOCH_KEY, _new_version())
+        erased = int(await redis.unlink(*keys_of(cache, user_id)))
+        keys = [key async for key in redis.scan_iter(match=ANY_PEERS, count=ERASED_AT_ONCE)]
         for at in range(0, len(keys), ERASED_AT_ONCE):
             erased += int(await redis.unlink(*keys[at : at + ERASED_AT_ONCE]))
     return erased
 
 
-async def erase_own_entries(cache: Cache, user_id: str) -> int:
-    """Remove the user's own entries; how many that was. Raises Unavailable."""
-    own = (_version_key(user_id), _log_key(user_id), _peers_key(user_id), reserved_key(user_id))
-    async with cache.use() as redis:
-        return int(await redis.unlink(*own))
+class UserKeys(NamedTuple):
+    """Where a user's entries are."""
+
+    version: str
+    log: str
+    peers: str
+    reserved: str
 
 
-def _version_key(user_id: str) -> str:
-    return f"user:{user_id}:version"
-
-
-def _log_key(user_id: str) -> str:
-    return f"user:{user_id}:log"
-
-
-def _peers_key(user_id: str) -> str:
-    return f"user:{user_id}:peers"
+def keys_of(cache: Cache, user_id: str) -> UserKeys:
+    """The keys of a user's entries."""
+    name = cache.name_of(user_id)
+    return UserKeys(f"user:{name}:version", f"user:{name}:log", f"user:{name}:peers", reserved_key(cache, user_id))
 
 
 def fresh_seconds(user_id: str) -> float:
@@ -149,21 +151,22 @@ async def _pay(cache: Cache, owed: set[str]) -> None:
     paid = list(owed)
     async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
         for user_id in paid:
-            pipeline.set(_version_key(user_id), _new_version(), ex=VERSION_SECONDS)
+            pipeline.set(keys_of(cache, user_id).version, _new_version(), ex=VERSION_SECONDS)
         await pipeline.execute()
     owed.difference_update(paid)
 
 
 async def read_cached_user(cache: Cache, user_id: str) -> CachedUser:
     """What Redis has; a user without a version is given one, which no cached state can have."""
-    keys = [_version_key(user_id), _log_key(user_id), _peers_key(user_id), POSTS_VERSION_KEY, reserved_key(user_id)]
+    keys = keys_of(cache, user_id)
+    wanted = [keys.version, keys.log, keys.peers, PEERS_EPOCH_KEY, POSTS_VERSION_KEY, keys.reserved]
     try:
         owed = _owed.get(cache)
         if owed:
             await _pay(cache, owed)
         async with cache.use() as redis:
-            version, log, peers, posts, reserved = cast(list[bytes | None], await redis.mget(keys))
-            version = version or await _first_version(redis, user_id)
+            version, log, peers, epoch, posts, reserved = cast(list[bytes | None], await redis.mget(wanted))
+            version = version or await _first_version(redis, keys.version)
     except Unavailable:
         return CachedUser(user_id, is_reachable=False)
     return CachedUser(
@@ -173,32 +176,37 @@ async def read_cached_user(cache: Cache, user_id: str) -> CachedUser:
         CachedPeers.of(peers),
         int(posts) if posts else None,
         Reservations.of(reserved),
+        epoch or b"",
     )
 
 
-async def _first_version(redis: Redis, user_id: str) -> bytes:
+async def _first_version(redis: Redis, key: str) -> bytes:
     """Give the user a version, unless somebody has just done so."""
     made = _new_version()
-    there = await redis.set(_version_key(user_id), made, ex=VERSION_SECONDS, nx=True, get=True)
+    there = await redis.set(key, made, ex=VERSION_SECONDS, nx=True, get=True)
     return cast(bytes | None, there) or made
 
 
-# Whatever has been forgotten since it was read must not come back: an erased person least of all.
+# Whatever has been forgotten since it was read must not come back: an erased person least of all, neither his own
+# entries nor his id among the peers of another.
 _WRITE_WHILE_CURRENT = """
     if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-    for place = 2, #KEYS do redis.call('set', KEYS[place], ARGV[place + 1], 'ex', ARGV[2]) end
+    if (redis.call('get', KEYS[2]) or '') ~= ARGV[2] then return 0 end
+    for place = 3, #KEYS do redis.call('set', KEYS[place], ARGV[place + 1], 'ex', ARGV[3]) end
     return 1"""
 
 
 async def write_cached_user(
     cache: Cache, read: CachedUser, *, log: CachedLog | None, peers: CachedPeers | None
 ) -> None:
-    """Write what was loaded after `read`, unless the version has changed since; None leaves what is there."""
+    """Write what was loaded after `read`, unless version or epoch have changed since; None leaves what is there."""
+    places = keys_of(cache, read.user_id)
     entries: dict[str, bytes] = {}
     if log is not None:
-        entries[_log_key(read.user_id)] = log.to_bytes()
+        entries[places.log] = log.to_bytes()
     if peers is not None:
-        entries[_peers_key(read.user_id)] = peers.to_bytes()
-    keys = [_version_key(read.user_id), *entries]
+        entries[places.peers] = peers.to_bytes()
+    keys = [places.version, PEERS_EPOCH_KEY, *entries]
+    values: list[bytes | int] = [read.version, read.peers_epoch, KEPT_SECONDS, *entries.values()]
     async with cache.use() as redis:
-        await redis.eval(_WRITE_WHILE_CURRENT, len(keys), *keys, read.version, KEPT_SECONDS, *entries.values())
+        await redis.eval(_WRITE_WHILE_CURRENT, len(keys), *keys, *values)

@@ -17,7 +17,7 @@ from app.storage.postgres import transaction
 from app.storage.reservations import NOTHING_RESERVED, Reservations
 from app.storage.stores import Stores
 from app.storage.user_bytes import CachedLog, CachedPeers
-from app.storage.user_cache import erase_own_entries, read_cached_user, write_cached_user
+from app.storage.user_cache import read_cached_user, write_cached_user
 from app.storage.user_log import UserLog, read_user_log
 
 CACHE, HISTORY, PEERS = "cache", "history", "peers"  # what an answer may have gone without
@@ -90,7 +90,6 @@ async def _load(stores: Stores, user_id: str) -> tuple[UserLog, CachedPeers]:
     new_log: CachedLog | None = None
     new_peers: CachedPeers | None = None
     async with transaction(stores.database) as connection:
-        is_erased = bool(await stores.erased.among(connection, [user_id]))
         if log is None:
             log = await read_user_log(connection, user_id)
             new_log = CachedLog(cached.version.decode(), read_at, log)
@@ -101,10 +100,7 @@ async def _load(stores: Stores, user_id: str) -> tuple[UserLog, CachedPeers]:
         peers = new_peers = await _find_peers(stores, user_id, known=new_peers)
     if cached.is_reachable:
         with suppress(Unavailable):
-            if is_erased:  # whoever still asks for him must not leave his id in the cache
-                await erase_own_entries(stores.cache, user_id)
-            else:
-                await write_cached_user(stores.cache, cached, log=new_log, peers=new_peers)
+            await write_cached_user(stores.cache, cached, log=new_log, peers=new_peers)
     return log, peers
 
 

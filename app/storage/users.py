@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import User
 from app.storage.audit import Change, add_entry
-from app.storage.dead_letters import erase_letters
+from app.storage.dead_letters import adopt_letters, erase_letters
 from app.storage.erased import ErasedUsers, Receipt
 from app.storage.events import LOG_LOCK, SHARE_LOG
 from app.storage.postgres import transaction
@@ -38,6 +38,8 @@ _ADD_TRAITS = text("""
 _BY_ID = text("SELECT user_id, attributes FROM users WHERE user_id = :user_id")
 _COUNT = text("SELECT count(*) FROM users")
 
+AUTHORED = "authored_posts"  # they stay, without their author
+
 _OWN_THE_LOG = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=LOG_LOCK)
 _ERASE = {
     "user_traits": text("DELETE FROM user_traits WHERE user_id = :user_id"),
@@ -46,6 +48,7 @@ _ERASE = {
     "behaviours": text("DELETE FROM behaviours WHERE user_id = :user_id"),
     "rejections": text("DELETE FROM rejections WHERE user_id = :user_id"),
     "peers": text("DELETE FROM peers WHERE user_id = :user_id OR peer_id = :user_id"),
+    AUTHORED: text("UPDATE posts SET author_id = NULL, changed_at = clock_timestamp() WHERE author_id = :user_id"),
 }
 
 _ADOPT = text("""
@@ -141,7 +144,7 @@ async def count_users(database: AsyncEngine) -> int:
 async def erase(
     database: AsyncEngine, user_id: str, *, erased: ErasedUsers, actor: str, request_id: str | None = None
 ) -> Erasure:
-    """Delete every row of the person in one transaction, remember that, and write it into the audit.
+    """Delete every row of the person in one transaction, and his name as an author; remember that, with the audit.
 
     Repeating it finds nothing more and gives the first receipt.
     """
@@ -169,6 +172,7 @@ async def merge(database: AsyncEngine, user_id: str, *, former_id: str, erased: 
         await connection.execute(_ADOPT, values)
         await connection.execute(_ADOPT_TRAITS, values)
         moved = {table: (await connection.execute(sql, values)).rowcount for table, sql in _MOVE.items()}
+        moved["dead_letters"] = await adopt_letters(connection, user_id, former_id=former_id)
         for statement in _LEAVE:
             await connection.execute(statement, values)
     return moved

@@ -163,7 +163,10 @@ async def test_an_anonymous_user_becomes_an_account(client: httpx.AsyncClient, c
     merged = (await client.post("/users/account/merge", json={"anonymous_id": "device"})).json()
     again = (await client.post("/users/account/merge", json={"anonymous_id": "device"})).json()
 
-    assert merged == {"user_id": "account", "moved": {"exposures": 0, "behaviours": 1, "rejections": 1}}
+    assert merged == {
+        "user_id": "account",
+        "moved": {"exposures": 0, "behaviours": 1, "rejections": 1, "dead_letters": 0},
+    }
     assert set(again["moved"].values()) == {0}
     after = await page(client, "account", include_seen=False)
     assert {"p2", "p4"} <= set(ids(before))

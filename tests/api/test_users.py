@@ -50,6 +50,31 @@ async def test_an_erased_person_is_found_nowhere(
     assert {table for table, deleted in again.items() if deleted} <= {"cache_entries"}  # asking for a page made one
 
 
+@pytest.mark.usefixtures("generation")
+async def test_posts_of_an_erased_author_stay_without_him(
+    client: httpx.AsyncClient, ops: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    async def posts_of(author_id: str) -> set[str]:
+        page = (await client.post("/recommend", json={"user_id": author_id})).json()
+        others = {item["post_id"] for item in page["items"]}
+        return {f"p{number}" for number in range(5)} - others
+
+    await ops.patch("/posts/p1", json={"author_id": "a0"})
+    own = await posts_of("a0")
+    document = (await admin.get("/users/a0/export")).json()
+
+    receipt = (await admin.delete("/users/a0")).json()
+    await ops.patch("/posts/p2", json={"author_id": "a0"})
+    again = {"post_id": "p3", "title": "海鲜面 3", "category": "travel", "author_id": "a0"}
+    await ops.post("/posts", json={"posts": [again]})
+
+    assert own == {"p0", "p1"} == {post["post_id"] for post in document["authored_posts"]}
+    assert receipt["deleted"]["authored_posts"] == 2
+    assert [(await client.get(f"/posts/p{number}")).json()["author_id"] for number in range(4)] == [None] * 4
+    assert await posts_of("a0") == set()
+    assert '"a0"' not in (await admin.get("/audit?limit=50")).text
+
+
 async def test_a_person_gets_everything_that_is_kept_of_him_and_nothing_of_others(
     client: httpx.AsyncClient, ops: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:

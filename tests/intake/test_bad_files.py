@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -174,18 +175,32 @@ import asyncio, resource, sys
 from pathlib import Path
 from app.errors import Unavailable
 from app.intake.rejects import RejectsFile
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    with RejectsFile(Path(sys.argv[1]), Path("log.jsonl")) as rejects:
-        for line in range(100):
-            rejects.add(line, "is bad", bytes(9_000))
-except Unavailable as problem:
-    print(problem.message)
+from app.settings import load_settings
+from app.storage.stores import open_stores
+
+async def main():
+    async with open_stores(load_settings()) as stores:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            with RejectsFile(stores, Path("log.jsonl")) as rejects:
+                for line in range(100):
+                    rejects.add(line, "is bad", bytes(9_000))
+        except Unavailable as problem:
+            print(problem.message)
+
+asyncio.run(main())
 """
 
 
-def test_a_full_disk_is_said_when_rejects_cannot_be_written(tmp_path: Path):
-    run = subprocess.run([sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=True)
+async def test_a_full_disk_is_said_when_rejects_cannot_be_written(stores: Stores):
+    environment = {
+        "TUWEN_HOME": str(stores.settings.home),
+        "TUWEN_DATABASE_URL": stores.addresses.database_url,
+        "TUWEN_REDIS_URL": stores.addresses.redis_url,
+    }
+    program = [sys.executable, "-c", FULL_DISK]
+    run = subprocess.run(program, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
 
     assert "cannot write the rejects in" in run.stdout
     assert "make room" in run.stdout
+    assert list(stores.settings.rejects.iterdir()) == []

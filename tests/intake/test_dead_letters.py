@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from app.intake.batches import take_in
 from app.intake.dead_letters import replay_letters
 from app.intake.status import ERASED
-from app.intake.users import erase_user
+from app.intake.users import erase_user, merge_users
 from app.storage.dead_letters import DeadLetter, letters_page, oldest_letters
+from app.storage.person import person_document
 from app.storage.stores import Stores
 from tests.intake.records import given_posts, rows
 
@@ -77,3 +79,38 @@ async def test_an_erasure_reaches_letters_and_nothing_of_the_erased_becomes_one(
 
     assert [one.item["user_id"] for one in await letters(stores)] == ["u10"]
     assert (statuses[0].reason, statuses[1].status) == (ERASED, "rejected")
+
+
+NAMING = [
+    {"user_id": 7},
+    {"user_id": "7"},
+    {"post_id": "p", "author_id": "7"},
+    {"user_id": "u2", "friends": [{"of": [7]}]},
+    {"user_id": "u2", "by": {"7": "friend"}},
+]
+
+
+@pytest.mark.parametrize("item", NAMING, ids=str)
+async def test_an_item_that_names_the_erased_anywhere_goes_and_is_not_kept_again(stores: Stores, item: dict[str, Any]):
+    others = {"user_id": "17", "note": "7 of 7"}
+    await take_in(stores, "exposure", [item, others], source="key-1")
+    document = b"".join([piece async for piece in person_document(stores.database, "7")])
+
+    erased = await erase_user(stores, "7", actor="test")
+    await take_in(stores, "exposure", [item, others], source="key-1")
+
+    assert len(orjson.loads(document)["dead_letters"]) == 1
+    assert erased.deleted["dead_letters"] == 1
+    assert [(one.item, one.tries) for one in await letters(stores)] == [(others, 2)]
+
+
+async def test_rejected_items_of_a_merged_id_are_the_accounts(stores: Stores):
+    items = [shown("device", "later"), shown("account", "later"), shown("device", "p2"), shown("u2", "later")]
+    await take_in(stores, "exposure", [*items, {"user_id": "u3", "friends": ["device"]}], source="key-1")
+
+    moved = await merge_users(stores, "account", former_id="device")
+
+    assert moved is not None
+    assert moved["dead_letters"] == 2
+    left = [(one.item["user_id"], one.item.get("post_id")) for one in await letters(stores)]
+    assert sorted(left, key=str) == [("account", "later"), ("account", "p2"), ("u2", "later"), ("u3", None)]

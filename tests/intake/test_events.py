@@ -209,7 +209,7 @@ async def test_a_dead_database_is_said_to_be_unavailable(stores: Stores):
 
 
 async def test_a_dead_cache_fails_no_write(stores: Stores):
-    lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+    lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2, naming_key=b""))
     await given_posts(lonely, "p1")
 
     [status] = await save_exposures(lonely, [exposure()])

@@ -12,6 +12,7 @@ from app.intake.users import UserRecord, erase_user, save_users
 from app.storage.cache import Cache
 from app.storage.postgres import transaction
 from app.storage.stores import Stores
+from app.storage.user_cache import keys_of
 from app.storage.user_state import load_user_state
 from app.storage.users import count_users, user_by_id
 from tests.intake.records import behaviour, exposure, given_posts, rows
@@ -96,13 +97,13 @@ async def test_an_erased_person_is_in_no_table_and_in_no_cache(stores: Stores):
     for table in ("users", "user_traits", "exposures", "behaviours", "rejections", "peers"):
         assert not any("u1" in row for row in await rows(stores, f"* FROM {table}"))
     async with stores.cache.use() as client:
-        assert await client.keys("user:u1:*") == []
+        assert not await client.exists(*keys_of(stores.cache, "u1"))
     assert await count_users(stores.database) == 1
 
 
 async def test_erasing_without_a_cache_cleans_the_tables_and_asks_to_be_repeated(stores: Stores):
     await given_a_life(stores)
-    lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+    lonely = replace(stores, cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2, naming_key=b""))
 
     with pytest.raises(Unavailable):
         await erase_user(lonely, "u1", actor="test")

@@ -322,7 +322,7 @@ async def test_a_behaviour_changes_the_next_answer(stores, log):
 async def test_without_both_stores_there_is_still_a_full_page(stores):
     nowhere = replace(
         stores,
-        cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2),
+        cache=Cache("redis://127.0.0.1:1/0", timeout_seconds=0.2, naming_key=b""),
         database=async_engine("postgresql://nobody@127.0.0.1:1/none", statement_timeout_seconds=1),
     )
 

@@ -39,7 +39,7 @@ async def test_nothing_to_write_is_nothing_new(stores: Stores):
 
 
 async def test_a_deleted_post_is_still_known_to_the_log(stores: Stores):
-    await upsert_posts(stores.database, [PostRow("p1", "t"), PostRow("p2", "t")])
+    await upsert_posts(stores.database, [PostRow("p1", "t"), PostRow("p2", "t")], erased=stores.erased)
     await mark_deleted(stores.database, "p1")
 
     async with log_batch(stores.database) as batch:

@@ -30,7 +30,7 @@ async def candidates(stores: Stores, *, page_size: int) -> list[list[str]]:
 
 
 async def test_unknown_ids_are_simply_not_there(stores: Stores):
-    await upsert_posts(stores.database, [PostRow("p1", "title")])
+    await upsert_posts(stores.database, [PostRow("p1", "title")], erased=stores.erased)
 
     assert await posts_by_id(stores.database, ["p1", "nowhere"]) == {"p1": Post("p1", "title")}
     assert await posts_by_id(stores.database, []) == {}
@@ -39,7 +39,7 @@ async def test_unknown_ids_are_simply_not_there(stores: Stores):
 @pytest.mark.parametrize("page_size", [1, 2, 3, 10])
 async def test_candidates_come_once_in_pages_of_any_size(stores: Stores, page_size: int):
     ids = ["B", "a", "上", "z"]
-    await upsert_posts(stores.database, [PostRow(post_id, "title") for post_id in ids])
+    await upsert_posts(stores.database, [PostRow(post_id, "title") for post_id in ids], erased=stores.erased)
 
     pages = await candidates(stores, page_size=page_size)
 
@@ -51,7 +51,9 @@ async def test_hidden_deleted_and_expired_posts_are_no_candidates(stores: Stores
     past, future = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
     rows = [PostRow(name, "title") for name in ("hidden", "deleted", "good")]
     await upsert_posts(
-        stores.database, [*rows, PostRow("old", "t", expires_at=past), PostRow("new", "t", expires_at=future)]
+        stores.database,
+        [*rows, PostRow("old", "t", expires_at=past), PostRow("new", "t", expires_at=future)],
+        erased=stores.erased,
     )
     await set_hidden(stores.database, "hidden", hidden=True)
     await mark_deleted(stores.database, "deleted")
@@ -61,10 +63,10 @@ async def test_hidden_deleted_and_expired_posts_are_no_candidates(stores: Stores
 
 
 async def test_every_kind_of_change_is_reported_since_its_moment(stores: Stores):
-    await upsert_posts(stores.database, [PostRow(f"p{n}", "title") for n in range(5)])
+    await upsert_posts(stores.database, [PostRow(f"p{n}", "title") for n in range(5)], erased=stores.erased)
     start = max(change.changed_at for change in await changed_since(stores.database, NOW - timedelta(days=1)))
 
-    await upsert_posts(stores.database, [PostRow("p0", "new title"), PostRow("p4", "title")])
+    await upsert_posts(stores.database, [PostRow("p0", "new title"), PostRow("p4", "title")], erased=stores.erased)
     await set_hidden(stores.database, "p1", hidden=True)
     await mark_deleted(stores.database, "p2")
     await set_picture(stores.database, "p3", picture_status=PictureStatus.STORED, picture_hash="ab" * 32)
@@ -82,8 +84,8 @@ async def test_every_kind_of_change_is_reported_since_its_moment(stores: Stores)
 async def test_a_row_may_bring_its_picture_and_its_state(stores: Stores):
     row = PostRow("p1", "title", picture_status=PictureStatus.STORED, picture_hash="cd" * 32, hidden=True)
 
-    first = await upsert_posts(stores.database, [row])
-    again = await upsert_posts(stores.database, [row])
+    first = await upsert_posts(stores.database, [row], erased=stores.erased)
+    again = await upsert_posts(stores.database, [row], erased=stores.erased)
 
     assert (first, again) == ({"p1"}, frozenset())
     post = (await posts_by_id(stores.database, ["p1"]))["p1"]
@@ -94,7 +96,9 @@ async def test_writers_of_the_same_posts_never_lock_each_other_out(stores: Store
     def batch(title: str, step: int) -> list[PostRow]:
         return [PostRow(f"p{n}", title, hidden=n % 2 == 0) for n in range(300)[::step]]
 
-    await asyncio.gather(*(upsert_posts(stores.database, batch(f"t{n}", (-1) ** n)) for n in range(6)))
+    await asyncio.gather(
+        *(upsert_posts(stores.database, batch(f"t{n}", (-1) ** n), erased=stores.erased) for n in range(6))
+    )
 
     assert await count_posts(stores.database) == 300
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 async def entered(cache) -> Reservations:
     async with cache.use() as redis:
-        return Reservations.of(await redis.get(reserved_key("u1")))
+        return Reservations.of(await redis.get(reserved_key(cache, "u1")))
 
 
 async def reserve(cache, page, made_with, *, unless_overtaken=True) -> None:
@@ -49,7 +49,7 @@ async def test_where_the_reservations_have_run_out_meanwhile_nobody_was_first(st
     await reserve(stores.cache, ["p1"], NOTHING_RESERVED)
     before = await entered(stores.cache)
     async with stores.cache.use() as redis:
-        await redis.delete(reserved_key("u1"))
+        await redis.delete(reserved_key(stores.cache, "u1"))
 
     await reserve(stores.cache, ["p2"], before, unless_overtaken=unless_overtaken)
 

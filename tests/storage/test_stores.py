@@ -53,7 +53,7 @@ async def test_a_statement_on_a_link_that_leads_nowhere_ends_and_the_next_one_is
 async def test_a_kept_connection_to_valkey_that_was_cut_while_idle_costs_no_answer(addresses):
     port = urlsplit(addresses.redis_url).port
     with link_to(port) as link:
-        cache = Cache(addresses.redis_url.replace(f":{port}", f":{link.port}"), timeout_seconds=1)
+        cache = Cache(addresses.redis_url.replace(f":{port}", f":{link.port}"), timeout_seconds=1, naming_key=b"")
         async with cache.use() as client:
             await client.ping()
 

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 
 from app.domain import Act, BehaviourKind, ReferenceKind
 from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
+from app.storage.erased import KEY_FILE
 from app.storage.flights import Breaker, Flights
+from app.storage.own_key import own_key
+from app.storage.peers import Peer
 from app.storage.postgres import async_engine
 from app.storage.stores import Stores
 from app.storage.user_bytes import CachedLog, CachedPeers
@@ -28,6 +31,9 @@ from app.storage.user_cache import (
     forget_peers,
     forget_users,
     fresh_seconds,
+    keys_of,
+    read_cached_user,
+    write_cached_user,
 )
 from app.storage.user_state import load_user_state
 from tests.storage.logbook import Logbook, minute
@@ -42,7 +48,7 @@ def log(stores: Stores) -> Logbook:
 
 
 def without_redis(stores: Stores) -> Stores:
-    return replace(stores, cache=Cache(f"redis://{NOWHERE}/0", timeout_seconds=0.2))
+    return replace(stores, cache=Cache(f"redis://{NOWHERE}/0", timeout_seconds=0.2, naming_key=b""))
 
 
 def without_postgres(stores: Stores) -> Stores:
@@ -134,7 +140,7 @@ async def test_a_version_that_is_lost_does_not_bring_an_old_state_back(stores, l
     await load_user_state(stores, "u")
     log.shown("u", "p", 0)
     await log.write()
-    sync_redis.Redis.from_url(redis_url).delete("user:u:version")
+    sync_redis.Redis.from_url(redis_url).delete(keys_of(stores.cache, "u").version)
 
     assert (await load_user_state(stores, "u")).state.seen == {"p"}
 
@@ -144,8 +150,8 @@ async def test_a_cache_entry_that_is_not_ours_counts_as_absent(stores, log, redi
     log.shown("u", "p", 0)
     await log.write()
     client = sync_redis.Redis.from_url(redis_url)
-    client.set("user:u:log", foreign)
-    client.set("user:u:peers", foreign)
+    client.set(keys_of(stores.cache, "u").log, foreign)
+    client.set(keys_of(stores.cache, "u").peers, foreign)
 
     user = await load_user_state(stores, "u")
 
@@ -154,7 +160,9 @@ async def test_a_cache_entry_that_is_not_ours_counts_as_absent(stores, log, redi
 
 
 async def test_a_version_that_could_not_be_written_is_made_up_for(stores, log, redis_url):
-    impatient = replace(stores, cache=Cache(redis_url, timeout_seconds=0.1))
+    impatient = replace(
+        stores, cache=Cache(redis_url, timeout_seconds=0.1, naming_key=own_key(stores.settings.home, KEY_FILE))
+    )
     await load_user_state(stores, "u")
     log.shown("u", "p", 0)
     await log.write()
@@ -176,9 +184,9 @@ async def test_a_state_counts_for_its_time_even_if_no_change_was_announced(
     log.shown("u", "p", 0)
     await log.write()
     redis = sync_redis.Redis.from_url(redis_url)
-    entry = CachedLog.of(redis.get("user:u:log"), "u")
+    entry = CachedLog.of(redis.get(keys_of(stores.cache, "u").log), "u")
     read_at = time.time() - fresh_seconds("u") - older_by_seconds
-    redis.set("user:u:log", replace(entry, read_at=read_at).to_bytes())
+    redis.set(keys_of(stores.cache, "u").log, replace(entry, read_at=read_at).to_bytes())
 
     assert (await load_user_state(stores, "u")).state.seen == seen
 
@@ -205,8 +213,8 @@ async def test_a_user_without_similar_ones_is_looked_up_again_after_ten_minutes(
     log.did("v", "p", 1)
     await log.write()
     redis = sync_redis.Redis.from_url(redis_url)
-    entry = CachedPeers.of(redis.get("user:u:peers"))
-    redis.set("user:u:peers", replace(entry, read_at=time.time() - age_seconds).to_bytes())
+    entry = CachedPeers.of(redis.get(keys_of(stores.cache, "u").peers))
+    redis.set(keys_of(stores.cache, "u").peers, replace(entry, read_at=time.time() - age_seconds).to_bytes())
 
     assert [peer.user_id for peer in (await load_user_state(stores, "u")).state.peers] == found
 
@@ -218,7 +226,7 @@ async def test_peers_that_were_not_found_in_time_are_looked_for_again_soon(store
     await load_user_state(stores, "u")
     async with stores.cache.use() as redis:
         found_in_part = CachedPeers(time.time() - age_seconds, None, (), is_complete=False)
-        await redis.set("user:u:peers", found_in_part.to_bytes())
+        await redis.set(keys_of(stores.cache, "u").peers, found_in_part.to_bytes())
 
     assert (await load_user_state(stores, "u")).degraded == lacking
 
@@ -296,6 +304,33 @@ async def test_erasing_leaves_no_entry_that_names_the_user(stores, log, redis_ur
     left = [key + (client.get(key) or b"") for key in client.keys("*")]
     assert erased == 4
     assert not [entry for entry in left if b"erased-one" in entry]
+
+
+@pytest.mark.parametrize("erased", [True, False])
+async def test_a_load_that_read_before_an_erasure_does_not_write_the_erased_among_the_peers_of_another(
+    stores, redis_url, erased
+):
+    read = await read_cached_user(stores.cache, "u")
+    loaded = CachedPeers(time.time(), peers=(Peer("erased-one", ReferenceKind.SIMILAR_USER, 1.0, ()),))
+
+    if erased:
+        await erase_cached_user(stores.cache, "erased-one")
+    await write_cached_user(stores.cache, read, log=None, peers=loaded)
+
+    entry = sync_redis.Redis.from_url(redis_url).get(keys_of(stores.cache, "u").peers)
+    assert (entry is None) == erased
+
+
+async def test_no_key_of_the_cache_names_a_user(stores, log, redis_url):
+    log.shown("u-by-name", "p", 0)
+    await log.write()
+    await load_user_state(stores, "u-by-name")
+    await forget_users(stores.cache, ["u-by-name", "unknown-by-name"])
+
+    keys = sync_redis.Redis.from_url(redis_url).keys("*")
+
+    assert len(keys) == 4
+    assert not [key for key in keys if b"by-name" in key]
 
 
 async def test_a_frozen_database_costs_a_moment_not_the_answer(stores, log):
