@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple, cast
 from weakref import WeakKeyDictionary
 from zlib import crc32
@@ -38,6 +39,7 @@ PEERS_EPOCH_KEY = "peers:epoch"  # a new word with every erasure
 ERASED_AT_ONCE = 1000
 ANY_PEERS = "user:*:peers"
 OWED_AT_MOST = 100_000
+PAID_AT_ONCE = 1000
 
 _owed: WeakKeyDictionary[Cache, set[str]] = WeakKeyDictionary()  # per process: new versions that could not be written
 
@@ -82,11 +84,11 @@ async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
     Without Redis it is made up for before this process next reads one of them; other processes may then serve the old
     state for up to FRESH_SECONDS.
     """
-    owed = _owed.setdefault(cache, set())
+    owed, changed = _owed.setdefault(cache, set()), list(user_ids)
     if len(owed) < OWED_AT_MOST:
-        owed.update(user_ids)
+        owed.update(changed)
     with suppress(Unavailable):
-        await _pay(cache, owed)
+        await _pay(cache, owed, first=changed)
 
 
 async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
@@ -146,9 +148,9 @@ def _new_version() -> bytes:
     return secrets.token_hex(VERSION_BYTES).encode()
 
 
-async def _pay(cache: Cache, owed: set[str]) -> None:
-    """Write the new versions that are owed."""
-    paid = list(owed)
+async def _pay(cache: Cache, owed: set[str], *, first: Iterable[str]) -> None:
+    """Write new versions of these users, and of others that are owed one, but not of so many that requests wait."""
+    paid = list(dict.fromkeys([*first, *islice(owed, PAID_AT_ONCE)]))
     async with cache.use() as redis, redis.pipeline(transaction=False) as pipeline:
         for user_id in paid:
             pipeline.set(keys_of(cache, user_id).version, _new_version(), ex=VERSION_SECONDS)
@@ -163,7 +165,7 @@ async def read_cached_user(cache: Cache, user_id: str) -> CachedUser:
     try:
         owed = _owed.get(cache)
         if owed:
-            await _pay(cache, owed)
+            await _pay(cache, owed, first=owed & {user_id})
         async with cache.use() as redis:
             version, log, peers, epoch, posts, reserved = cast(list[bytes | None], await redis.mget(wanted))
             version = version or await _first_version(redis, keys.version)

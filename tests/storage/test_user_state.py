@@ -26,6 +26,7 @@ from app.storage.user_bytes import CachedLog, CachedPeers
 from app.storage.user_cache import (
     FRESH_SECONDS,
     INCOMPLETE_SECONDS,
+    PAID_AT_ONCE,
     PEERS_FRESH_SECONDS,
     erase_cached_user,
     forget_peers,
@@ -217,6 +218,24 @@ async def test_a_user_without_similar_ones_is_looked_up_again_after_ten_minutes(
     redis.set(keys_of(stores.cache, "u").peers, replace(entry, read_at=time.time() - age_seconds).to_bytes())
 
     assert [peer.user_id for peer in (await load_user_state(stores, "u")).state.peers] == found
+
+
+async def test_versions_owed_to_many_are_written_some_at_a_time_and_the_asked_one_first(stores, log, redis_url):
+    naming_key = own_key(stores.settings.home, KEY_FILE)
+    impatient = replace(stores, cache=Cache(redis_url, timeout_seconds=0.1, naming_key=naming_key))
+    await load_user_state(stores, "u")
+    log.shown("u", "p", 0)
+    await log.write()
+
+    redis = sync_redis.Redis.from_url(redis_url)
+    redis.client_pause(300)
+    await forget_users(impatient.cache, [*(f"other-{number}" for number in range(5 * PAID_AT_ONCE)), "u"])
+    await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS + 0.1)
+    redis.flushall()  # what came late has been written
+    user = await load_user_state(impatient, "u")
+
+    assert user.state.seen == {"p"}
+    assert PAID_AT_ONCE <= redis.dbsize() <= PAID_AT_ONCE + 5
 
 
 @pytest.mark.parametrize(("age_seconds", "lacking"), [(0, ("peers",)), (INCOMPLETE_SECONDS + 1, ())])
