@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     body_seconds: float = Field(20, gt=0, description="longest wait for the whole body of a request")
     request_max_bytes: int = Field(8 << 20, gt=0, description="largest request body")
     picture_max_bytes: int = Field(8 << 20, gt=0, description="largest picture file")
-    picture_max_megapixels: float = Field(40, gt=0, description="largest picture, decoded")
+    picture_max_megapixels: float = Field(14, gt=0, description="largest picture, decoded; of a JPEG four times that")
     key_requests_per_second: float | None = Field(
         None, gt=0, description="most requests a second of one client key at each API process; none: any number"
     )

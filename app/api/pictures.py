@@ -22,6 +22,7 @@ from app.api.schemas import PathId
 from app.api.state import PICTURE_LANE, READING_LANE, State
 from app.domain import PictureStatus
 from app.errors import BadInput, TooLarge, UnknownId
+from app.intake.pictures import LARGER_JPEG
 from app.intake.posts import save_picture
 from app.storage.posts import posts_by_id
 
@@ -53,7 +54,8 @@ async def put_picture(post_id: PathId, request: Request, state: State) -> Respon
     if status is PictureStatus.TOO_LARGE:
         settings = state.stores.settings
         limits = f"{settings.picture_max_bytes} bytes and {settings.picture_max_megapixels:g} megapixels"
-        raise TooLarge(f"the picture is too large: at most {limits}; the post keeps what it had")
+        larger = f"(a JPEG {settings.picture_max_megapixels * LARGER_JPEG:g})"
+        raise TooLarge(f"the picture is too large: at most {limits} {larger}; the post keeps what it had")
     if status is not PictureStatus.STORED:
         raise BadInput(UNREADABLE)
     note(request, after={"picture_status": status})

@@ -21,8 +21,8 @@ from app.samples.tokens import Content
 from app.storage.catalogue import acted_on_together, popular_posts, stream_catalogue
 from app.storage.job_run import job_run
 from app.storage.jobs import JobKind
+from app.storage.missing_prints import add_missing_prints
 from app.storage.posts import catalogue_clock
-from app.storage.prints import add_missing_prints
 from app.storage.stores import Stores
 from models.cascade import Cascade
 

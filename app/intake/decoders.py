@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,10 @@ from app.storage.stores import Stores
 
 ROOT = Path(__file__).parents[2]
 DECODERS = 2  # at once; one that is not needed is never started
+# None of our secrets; and what was taken for one picture is given back whole before the next.
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+# How the kernel ends a process that has had its time, or for which the machine has no memory, and we do one that sits.
+TOOK_TOO_MUCH = (-signal.SIGXCPU, -signal.SIGKILL)
 PICTURE_SECONDS = 60.0  # for one picture, on the clock of a machine that is busy; the process has its own limit
 
 
@@ -50,7 +55,7 @@ class Decoder:
     def decode(self, content: bytes, *, side: int = CHECK) -> Decoded:
         """What there is to say of a picture, or the picture so small that its longer side has `side` pixels.
 
-        One on which the process dies or sits too long is unreadable.
+        One on which the process dies is unreadable; too large, if that was for want of memory or time.
         """
         process = self._running()
         watch = threading.Timer(PICTURE_SECONDS, process.kill)
@@ -58,9 +63,9 @@ class Decoder:
         try:
             return self._ask(process, content, side)
         except (OSError, EOFError):
-            process.kill()
-            process.wait()
-            return Decoded(PictureStatus.UNREADABLE)
+            process.kill()  # changes nothing of how one ended that is dead
+            took_too_much = process.wait() in TOOK_TOO_MUCH
+            return Decoded(PictureStatus.TOO_LARGE if took_too_much else PictureStatus.UNREADABLE)
         finally:
             watch.cancel()
 
@@ -82,7 +87,7 @@ class Decoder:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this very program
                     [sys.executable, "-m", "app.intake.picture_process", self._limits],
-                    env={"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},  # and none of our secrets
+                    env=ENVIRONMENT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image
+
 from app.domain import PictureStatus
 from app.intake.pictures import check_picture, shrink_picture
 from app.storage.prints import print_of
@@ -25,17 +27,20 @@ QUESTION = struct.Struct(">IH")  # length, side
 CHECK = 0  # instead of a side
 ANSWER = struct.Struct(">BqI")  # outcome, print, length of the new bytes
 UNCHANGED, ENCODED_AGAIN, TOO_LARGE, UNREADABLE = range(4)
-BYTES_PER_PIXEL = 20  # a WebP decoder holds four copies; turning makes another
-SPARE_BYTES = 64 << 20
+BYTES_PER_PIXEL = 16  # while a WebP is decoded there are four copies of its pixels
+FILE_COPIES = 3
+SPARE_BYTES = 4 << 20
 CPU_SECONDS = 10  # for one picture
 OPEN_FILES = 16
 
 
-def limit_memory(max_megapixels: float) -> None:
+def limit_memory(*, max_bytes: int, max_megapixels: float) -> None:
     """Let this process take as much more memory as the largest picture needs; where the system can hold to that."""
+    Image.init()  # the readers of all formats, so that they are not taken from what a picture needs
     with contextlib.suppress(OSError, ValueError):
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = taken + SPARE_BYTES + int(max_megapixels * 1_000_000 * BYTES_PER_PIXEL)
+        needed = int(max_megapixels * 1_000_000 * BYTES_PER_PIXEL) + max_bytes * FILE_COPIES
+        most = taken + needed + SPARE_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
@@ -85,7 +90,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints is no answer
     warnings.simplefilter("ignore")
     limits = json.loads(sys.argv[1])
-    limit_memory(limits["max_megapixels"])
+    limit_memory(**limits)
     limit_rest()
     while head := pictures.read(QUESTION.size):
         length, side = QUESTION.unpack(head)

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 from PIL import Image, ImageOps
 
 from app.domain import PictureStatus
+from app.intake.picture_parts import JPEG_START, PNG_START, is_colour_profile, shows_only_pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 REENCODED_QUALITY = 92
 THUMBNAIL_QUALITY = 80
-# What a file may say of itself beside its pixels; anything else may be a place, a name or a date, and is dropped.
-_HARMLESS = frozenset(
-    {
-        *("icc_profile", "gamma", "chromaticity", "srgb", "transparency", "background", "dpi", "aspect", "bit_depth"),
-        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "adobe", "adobe_transform"),
-        *("interlace", "progressive", "progression"),
-        *("loop", "duration", "timestamp", "default_image", "bbox", "blend", "disposal", "mp", "mpoffset"),
-    }
-)
-_HARMLESS_SEGMENTS = frozenset({"APP0", "APP2", "APP14"})  # JFIF, colour profile, Adobe's colour transform
-_JPEG_END = b"\xff\xd9"
+LARGER_JPEG = 4  # times the pixels of other pictures
 # All that decoders were seen to raise on damaged files; every one of them means that the picture cannot be read.
 _DAMAGED = (
     OSError,
@@ -40,25 +32,32 @@ _DAMAGED = (
 
 
 def check_picture(content: bytes, *, max_bytes: int, max_megapixels: float) -> bytes | PictureStatus:
-    """A JPEG, PNG or WebP that decodes to the end, as it is to be stored; or the status that says why not."""
+    """A JPEG, PNG or WebP that decodes to the end, as it is to be stored; or the status that says why not.
+
+    A JPEG may have `LARGER_JPEG` times as many pixels: it is decoded, and stored, at half its width and height.
+    """
     if len(content) > max_bytes:
         return PictureStatus.TOO_LARGE
+    most_pixels = int(max_megapixels * 1_000_000)
+    is_larger = False
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            # The header tells the size: a bomb is refused before a pixel of it is decoded.
-            if picture.width * picture.height > max_megapixels * 1_000_000:
-                return PictureStatus.TOO_LARGE
-            if _says_more(picture, content):
-                return _pixels_alone(picture)
-            # JPEG decodes at an eighth of its size and still shows damage anywhere in the file.
-            picture.draft("RGB", (picture.width // 8, picture.height // 8))
-            picture.load()
-            # A PNG may have words behind its pixels.
-            return _pixels_alone(picture) if _has_words(picture) else content
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        with _opened(content, most_pixels) as picture:
+            is_larger = picture.width * picture.height > most_pixels
+            if is_larger:
+                picture.draft(None, (picture.width // 2, picture.height // 2))
+            elif _is_plain(picture, content):
+                # JPEG decodes at an eighth of its size and still shows damage anywhere in the file.
+                picture.draft("RGB", (picture.width // 8, picture.height // 8))
+                picture.load()
+                return content
+            upright = _upright(picture)
+        del picture  # a WebP's decoder holds two copies of its pixels
+        return _encoded(upright, _encoding_of(content))
+    except Image.DecompressionBombError:
         return PictureStatus.TOO_LARGE
     except _DAMAGED:
-        return PictureStatus.UNREADABLE
+        # Some need all their pixels at once even at half their size: what is larger and cannot be read is too large.
+        return PictureStatus.TOO_LARGE if is_larger else PictureStatus.UNREADABLE
 
 
 def shrink_picture(content: bytes, *, side: int) -> bytes | PictureStatus:
@@ -75,25 +74,48 @@ def shrink_picture(content: bytes, *, side: int) -> bytes | PictureStatus:
         return PictureStatus.UNREADABLE
 
 
-def _says_more(picture: Image.Image, content: bytes) -> bool:
-    """Whether the file holds more than one picture and what is needed to show it."""
-    if picture.format == "MPO" or getattr(picture, "is_animated", False) or _has_words(picture):
-        return True
-    segments = {name for name, _ in getattr(picture, "applist", ())}
-    hides_something = picture.format == "JPEG" and not content.rstrip(b"\0\r\n ").endswith(_JPEG_END)
-    return hides_something or bool(segments - _HARMLESS_SEGMENTS)
+def _opened(content: bytes, most_pixels: int) -> Image.Image:
+    """The picture, of which only the head was read. Raises DecompressionBombError when that tells of too many pixels.
+
+    Pillow compares before a WebP's decoder takes memory for them. Its limit is the process's: use no threads.
+    """
+    allowed = most_pixels * LARGER_JPEG if content.startswith(JPEG_START) else most_pixels
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, allowed // 2  # it warns at that and refuses at twice that
+    try:
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
-def _has_words(picture: Image.Image) -> bool:
-    return not _HARMLESS.issuperset(name for name in picture.info if isinstance(name, str)) or bool(picture.getexif())
-
-
-def _pixels_alone(picture: Image.Image) -> bytes:
-    """The first or only picture, turned the way the camera was held, with nothing beside it but its colour profile."""
-    encoding = "JPEG" if picture.format == "MPO" else str(picture.format)  # MPO: phones put a second view in a JPEG
+def _is_plain(picture: Image.Image, content: bytes) -> bool:
+    """Whether the file holds one picture and what is needed to show it, and nothing more."""
     profile = picture.info.get("icc_profile")
+    return shows_only_pixels(content) and (profile is None or is_colour_profile(profile))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The first or only picture, turned the way the camera was held, with nothing beside it but its colours."""
     upright = ImageOps.exif_transpose(picture)
-    upright.info = {}
+    profile, transparency = picture.info.get("icc_profile"), picture.info.get("transparency")
+    upright.info = {} if transparency is None else {"transparency": transparency}
+    if profile is not None and is_colour_profile(profile):
+        upright.info["icc_profile"] = profile
+    return upright
+
+
+def _encoded(picture: Image.Image, encoding: str) -> bytes:
+    """The file; at half its width and height where there is no memory for all, as for a large WebP full of detail."""
     output = io.BytesIO()
-    upright.save(output, encoding, quality=REENCODED_QUALITY, icc_profile=profile)
+    try:
+        picture.save(output, encoding, quality=REENCODED_QUALITY, icc_profile=picture.info.get("icc_profile"))
+    except (MemoryError, ValueError):  # the latter is "encoding error 1", libwebp's word for it
+        picture.thumbnail((picture.width // 2, picture.height // 2))
+        picture.save(output, encoding, quality=REENCODED_QUALITY, icc_profile=picture.info.get("icc_profile"))
     return output.getvalue()
+
+
+def _encoding_of(content: bytes) -> str:
+    if content.startswith(JPEG_START):
+        return "JPEG"  # also where Pillow says MPO: phones put a second view in a JPEG
+    return "PNG" if content.startswith(PNG_START) else "WEBP"

@@ -10,32 +10,16 @@ import io
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from app.storage.pictures import PictureFolder
-from app.storage.postgres import transaction
 
 SIDE = 32  # pixels of the shrunken picture
 LARGE_SIDE = 2048  # pixels
 LOW = 8  # lowest frequencies in each direction; without the mean that makes 63 bits, which PostgreSQL's bigint holds
 FLAT_CONTRAST = 4.0  # standard deviation of the grey, of 255, below which a picture shows nothing
 NOTHING_TO_TELL = 0
-PICTURES_AT_ONCE = 200
 
 _PLACES, _WAVES = np.arange(SIDE), np.arange(LOW)
 COSINES = np.cos(np.pi * (2 * _PLACES[None, :] + 1) * _WAVES[:, None] / (2 * SIDE))  # (LOW, SIDE)
 BITS = 1 << np.arange(LOW * LOW - 1, dtype=np.int64)
-
-_MISSING = text("""
-    SELECT DISTINCT picture_hash FROM posts
-    WHERE picture_print IS NULL AND picture_hash > :after ORDER BY picture_hash LIMIT :pictures""").bindparams(
-    pictures=PICTURES_AT_ONCE
-)
-_SET = text("""
-    UPDATE posts SET picture_print = i.picture_print
-    FROM unnest(CAST(:hashes AS text[]), CAST(:prints AS bigint[])) AS i (picture_hash, picture_print)
-    WHERE posts.picture_hash = i.picture_hash AND posts.picture_print IS NULL""")
 
 
 def print_of(content: bytes) -> int:
@@ -58,23 +42,3 @@ def print_of(content: bytes) -> int:
         return NOTHING_TO_TELL
     low = (COSINES @ grey @ COSINES.T).ravel()[1:]
     return int(BITS[low > np.median(low)].sum())
-
-
-async def add_missing_prints(database: AsyncEngine, pictures: PictureFolder) -> int:
-    """Give a print to the posts that came before there were any; of how many pictures. Their change is no news."""
-    after, done = "", 0
-    while True:
-        async with transaction(database) as connection:
-            hashes = list(await connection.scalars(_MISSING, {"after": after}))
-            if not hashes:
-                return done
-            prints = [_print_in(pictures, one) for one in hashes]
-            await connection.execute(_SET, {"hashes": hashes, "prints": prints})
-        after, done = hashes[-1], done + len(hashes)
-
-
-def _print_in(pictures: PictureFolder, picture_hash: str) -> int:
-    try:
-        return print_of(pictures.read(picture_hash))
-    except FileNotFoundError:
-        return NOTHING_TO_TELL

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,7 +30,7 @@ def test_a_good_picture_comes_back_as_it_was_with_its_print(decoders: Decoders):
 def test_what_is_no_good_is_said_so(decoders: Decoders):
     assert decoders.decode(b"<svg/>").status is PictureStatus.UNREADABLE
     assert decoders.decode(b"x" * (2 << 20)).status is PictureStatus.TOO_LARGE
-    assert decoders.decode(picture(size=(3000, 2000))).status is PictureStatus.TOO_LARGE
+    assert decoders.decode(picture(size=(6000, 4000))).status is PictureStatus.TOO_LARGE
 
 
 def test_a_decoder_that_dies_is_replaced(decoders: Decoders):
@@ -39,6 +40,17 @@ def test_a_decoder_that_dies_is_replaced(decoders: Decoders):
             os.kill(decoder.process_id, signal.SIGKILL)
 
     assert [decoders.decode(picture()).status for _ in range(2)][-1] is PictureStatus.STORED
+
+
+def test_a_picture_for_which_the_machine_ends_the_decoder_is_too_large(decoders: Decoders):
+    decoder = decoders.all[-1]
+    decoder.decode(picture())
+    assert decoder.process_id is not None
+    os.kill(decoder.process_id, signal.SIGSTOP)
+    threading.Timer(0.5, os.kill, (decoder.process_id, signal.SIGKILL)).start()
+
+    assert decoder.decode(picture()).status is PictureStatus.TOO_LARGE
+    assert decoder.decode(picture()).status is PictureStatus.STORED
 
 
 def test_many_may_ask_at_once(decoders: Decoders):

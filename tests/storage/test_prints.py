@@ -10,9 +10,10 @@ from PIL import Image
 from sqlalchemy import text
 
 from app.intake.posts import PostRecord, save_picture, save_posts
+from app.storage.missing_prints import add_missing_prints
 from app.storage.postgres import transaction
 from app.storage.posts import changed_since, posts_by_id
-from app.storage.prints import add_missing_prints, print_of
+from app.storage.prints import print_of
 from app.storage.stores import Stores
 from tests.storage.logbook import START
 
