@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from app.storage.postgres import transaction
 
 LETTERS_LOCK = 0x7475_7765_6E05  # one writer at a time: writing also makes room
 ITEM_BYTES_AT_MOST = 64 << 10  # of a larger one only the reason is kept
+NOT_KEPT = "; and the item is nested too deeply to be kept"
 
 _COLUMNS = "letter_id, kind, item, reason, source, tries, first_at, last_at"
 # (S608: only constants of this file are put together; values travel as parameters.)
@@ -66,7 +68,7 @@ class DeadLetter:
 
     letter_id: int
     kind: str
-    item: object  # None where it was too large to be kept
+    item: object  # None where it was too large or too deep to be kept
     reason: str
     source: str  # the id of the key with which it came
     tries: int
@@ -87,7 +89,7 @@ async def keep_letters(
         await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
         gone = await erased.among(connection, {user_id for one in rejected if (user_id := _user_of(one))})
         living = [one for one in rejected if _user_of(one) not in gone]
-        rows = {row["digest"]: row for one in living if (row := _row(one, source)) is not None}
+        rows = {row["digest"]: row for row in (_row(one, source) for one in living)}
         await connection.execute(_LOCK)
         await connection.execute(_KEEP, {"rows": orjson.dumps(list(rows.values())).decode()})
         await connection.execute(_MAKE_ROOM, {"kept": kept, "days": days})
@@ -158,15 +160,20 @@ def _user_of(rejected: Rejected) -> str | None:
     return user_id if isinstance(user_id, str) else None
 
 
-def _row(rejected: Rejected, source: str) -> dict[str, object] | None:
-    """A row of the table; None for an item that no JSON can hold, as an id with half a character."""
+def _row(rejected: Rejected, source: str) -> dict[str, object]:
+    """A row of the table. Of an item that could not be given out again only its plain values are told apart."""
+    item, kept, reason = rejected.item, None, rejected.reason
     try:
-        item = orjson.dumps(rejected.item)
+        orjson.dumps([[[[item]]]])  # deeper than it stands in any answer
+        content = orjson.dumps(item)
+        if len(content) <= ITEM_BYTES_AT_MOST:
+            kept = content.decode()
     except (TypeError, ValueError):
-        return None
-    digest = sha256(rejected.kind.encode() + b"\0" + item).hexdigest()
-    kept = item.decode() if len(item) <= ITEM_BYTES_AT_MOST else None
-    return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": rejected.reason, "source": source}
+        values = item.items() if isinstance(item, dict) else ()
+        content = json.dumps([one for one in values if isinstance(one[1], str | float)]).encode()
+        reason += NOT_KEPT
+    digest = sha256(rejected.kind.encode() + b"\0" + content).hexdigest()
+    return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": reason, "source": source}
 
 
 def _letter_of(row: RowMapping) -> DeadLetter:
