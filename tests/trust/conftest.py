@@ -10,8 +10,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import pytest
 
+from app.storage.embedded import Addresses
 from tests.trust.figures import Row
 from tests.trust.world import Broken, broken_world
 
@@ -46,6 +48,14 @@ def at_full(request: pytest.FixtureRequest) -> Callable[[Count, Count], Count]:
     """`at_full(2, 20)`: the first in `make test`, the second in `make trust`."""
     is_full = bool(request.config.getoption("--trust-full"))
     return lambda small, full: full if is_full else small
+
+
+@pytest.fixture
+def empty_database_url(addresses: Addresses, server: psycopg.Connection) -> Iterator[str]:
+    """Address of a database without any table."""
+    server.execute("CREATE DATABASE without_tables")
+    yield addresses.database_url.rsplit("/", 1)[0] + "/without_tables"
+    server.execute("DROP DATABASE without_tables WITH (FORCE)")
 
 
 @pytest.hookimpl(wrapper=True)
