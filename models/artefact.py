@@ -14,6 +14,7 @@ from models.cascade import Cascade
 from models.sizes import Fusion, Modality, NetworkSizes, Prediction
 
 WEIGHTS, SIZES = "network.safetensors", "network.json"
+HEADER_BYTES_AT_MOST = 1 << 20  # ours have some thousand; one of 90 MB took 2 GB and 39 s to be read
 
 
 def save_network(network: Cascade, folder: Path) -> None:
@@ -30,12 +31,21 @@ def load_network(folder: Path) -> Cascade:
     """Rebuild the network, ready to serve. Raises ValueError when files are missing, damaged or of another shape."""
     try:
         sizes = sizes_from(json.loads((folder / SIZES).read_text()))
+        _refuse_large_header(folder / WEIGHTS)
         state = load_file(folder / WEIGHTS)
         network = Cascade(sizes)
         network.load_state_dict(state, strict=True)
     except (OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"the network in {folder.name} cannot be loaded: {error}") from error
     return network.eval()
+
+
+def _refuse_large_header(weights: Path) -> None:
+    """The file begins with the length of its header. Raises ValueError, OSError."""
+    with weights.open("rb") as opened:
+        header_bytes = int.from_bytes(opened.read(8), "little")
+    if header_bytes > HEADER_BYTES_AT_MOST:
+        raise ValueError(f"{WEIGHTS} has a header of {header_bytes} bytes")
 
 
 def sizes_from(values: dict[str, object]) -> NetworkSizes:

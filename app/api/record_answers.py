@@ -11,7 +11,7 @@ from app.api.answers import with_example
 
 
 class DeadLetterAnswer(BaseModel):
-    """A rejected item; `item` is null where it was too large to be kept."""
+    """A rejected item; `item` is null where it was too large or too deep to be kept."""
 
     letter_id: int
     kind: Literal["post", "exposure", "behaviour"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from app.storage.postgres import transaction
 
 LETTERS_LOCK = 0x7475_7765_6E05  # one writer at a time: writing also makes room
 ITEM_BYTES_AT_MOST = 64 << 10  # of a larger one only the reason is kept
+NOT_KEPT = "; and the item is nested too deeply to be kept"
 
 _COLUMNS = "letter_id, kind, item, reason, source, tries, first_at, last_at"
 # (S608: only constants of this file are put together; values travel as parameters.)
@@ -72,7 +74,7 @@ class DeadLetter:
 
     letter_id: int
     kind: str
-    item: object  # None where it was too large to be kept
+    item: object  # None where it was too large or too deep to be kept
     reason: str
     source: str  # the id of the key with which it came
     tries: int
@@ -91,7 +93,7 @@ async def keep_letters(
         return
     async with transaction(database) as connection:
         await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
-        found = [(row, _mentions(one, row)) for one in rejected if (row := _row(one, source)) is not None]
+        found = [(row, _mentions(one, row)) for one in rejected for row in (_row(one, source),)]
         gone = await erased.among(connection, set().union(*(mentions for _, mentions in found)))
         rows = {row["digest"]: row for row, mentions in found if mentions.isdisjoint(gone)}
         await connection.execute(_LOCK)
@@ -183,15 +185,20 @@ async def letters_naming(connection: AsyncConnection, user_id: str) -> list[Dead
     return [one for one in letters if user_id in mentions_of(one.item)]
 
 
-def _row(rejected: Rejected, source: str) -> dict[str, object] | None:
-    """A row of the table; None for an item that no JSON can hold, as an id with half a character."""
+def _row(rejected: Rejected, source: str) -> dict[str, object]:
+    """A row of the table. Of an item that could not be given out again only its plain values are told apart."""
+    item, kept, reason = rejected.item, None, rejected.reason
     try:
-        item = orjson.dumps(rejected.item)
+        orjson.dumps([[[[item]]]])  # deeper than it stands in any answer
+        content = orjson.dumps(item)
+        if len(content) <= ITEM_BYTES_AT_MOST:
+            kept = content.decode()
     except (TypeError, ValueError):
-        return None
-    kept = item.decode() if len(item) <= ITEM_BYTES_AT_MOST else None
-    digest = _digest(rejected.kind, item)
-    return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": rejected.reason, "source": source}
+        values = item.items() if isinstance(item, dict) else ()
+        content = json.dumps([one for one in values if isinstance(one[1], str | float)]).encode()
+        reason += NOT_KEPT
+    digest = _digest(rejected.kind, content)
+    return {"digest": digest, "kind": rejected.kind, "item": kept, "reason": reason, "source": source}
 
 
 def _digest(kind: str, item: bytes) -> str:

@@ -7,9 +7,10 @@ import pytest
 
 from app.intake.batches import take_in
 from app.intake.dead_letters import replay_letters
+from app.intake.events import UNKNOWN_POST
 from app.intake.status import ERASED
 from app.intake.users import erase_user, merge_users
-from app.storage.dead_letters import DeadLetter, letters_page, oldest_letters
+from app.storage.dead_letters import NOT_KEPT, DeadLetter, letters_page, oldest_letters
 from app.storage.person import person_document
 from app.storage.stores import Stores
 from tests.intake.records import given_posts, rows
@@ -69,6 +70,24 @@ async def test_a_huge_item_is_told_of_and_not_kept(stores: Stores):
     await take_in(stores, "post", [{"post_id": "p1", "more": "x" * 70_000}], source="key-1")
 
     assert [(one.item, one.reason) for one in await letters(stores)] == [(None, "title: is missing")]
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+async def test_an_item_too_deep_to_be_written_is_told_of_and_not_kept(stores: Stores, depth: int):
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+
+    for post_id in ("later", "later", "never"):
+        await take_in(stores, "exposure", [shown(post_id=post_id, more=deep)], source="key-1")
+    await take_in(stores, "exposure", [deep], source="key-1")
+
+    told = [(one.item, one.reason, one.tries) for one in await letters(stores)]
+    assert told == [
+        (None, "must be an object" + NOT_KEPT, 1),
+        (None, UNKNOWN_POST + NOT_KEPT, 1),
+        (None, UNKNOWN_POST + NOT_KEPT, 2),
+    ]
 
 
 async def test_an_erasure_reaches_letters_and_nothing_of_the_erased_becomes_one(stores: Stores):

@@ -235,7 +235,7 @@ async def test_versions_owed_to_many_are_written_some_at_a_time_and_the_asked_on
     user = await load_user_state(impatient, "u")
 
     assert user.state.seen == {"p"}
-    assert PAID_AT_ONCE <= redis.dbsize() <= PAID_AT_ONCE + 5
+    assert PAID_AT_ONCE <= redis.dbsize() <= 2 * PAID_AT_ONCE + 5  # who is loaded is looked up twice
 
 
 @pytest.mark.parametrize(("age_seconds", "lacking"), [(0, ("peers",)), (INCOMPLETE_SECONDS + 1, ())])

@@ -64,6 +64,14 @@ def at_full(request: pytest.FixtureRequest) -> Callable[[Count, Count], Count]:
     return lambda small, full: full if is_full else small
 
 
+@pytest.fixture
+def empty_database_url(addresses: Addresses, server: psycopg.Connection) -> Iterator[str]:
+    """Address of a database without any table."""
+    server.execute("CREATE DATABASE without_tables")
+    yield addresses.database_url.rsplit("/", 1)[0] + "/without_tables"
+    server.execute("DROP DATABASE without_tables WITH (FORCE)")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge the figures once all of them are there."""

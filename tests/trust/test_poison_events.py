@@ -16,6 +16,7 @@ import pytest
 
 from app.intake.events import UNKNOWN_POST
 from app.settings import child_environment
+from app.storage.dead_letters import NOT_KEPT
 from tests.intake.written import json_lines
 from tests.trust.children import ROOT
 from tests.trust.figures import Row
@@ -38,6 +39,7 @@ POISON: Mapping[str, dict[str, Any]] = {
     "scene: String should have at most 200 characters": {"scene": "x" * 300_000},
     UNKNOWN_POST: {},
 }
+DEPTHS = (10, *range(240, 260), *range(300, 1000, 50))  # at some of these an item can be read and not be written
 
 
 def events(name: str, count: int) -> tuple[list[dict[str, Any]], Counter[str]]:
@@ -89,6 +91,31 @@ def test_poison_over_http_becomes_dead_letters_that_can_be_replayed(world: Broke
     row.none(not_taken_at_the_replay=due[UNKNOWN_POST] - replayed["accepted"])
     row.none(letters_lost_at_the_replay=poisoned - due[UNKNOWN_POST] - len(left))
     assert len(letters) == poisoned
+
+
+@pytest.mark.trust(16)
+def test_poison_of_any_depth_has_a_letter_that_can_be_read(world: Broken, row: Row):
+    kept = []
+    headers = {"Authorization": f"Bearer {KEYS['ops']}", "Content-Type": "application/json"}
+    with httpx.Client(base_url=world.api.address, headers=headers, timeout=60) as ops:
+        for depth in DEPTHS:
+            item = f'{{"user_id": 7, "exposure_id": "deep-{depth}", "more": {"[" * depth}{"]" * depth}}}'
+            content = f'{{"exposures": [{item}]}}'
+            answer = ops.post("/exposures", content=content)
+            if answer.is_success:
+                kept.append(answer.json()["items"][0]["reason"])
+        letters = ops.get("/dead-letters", params={"limit": 500}).raise_for_status().json()["letters"]
+        for letter in letters:
+            ops.delete(f"/dead-letters/{letter['letter_id']}")
+
+    given = [letter["reason"] for letter in letters]
+    row.done = f"{len(kept)} events nested up to {DEPTHS[len(kept) - 1]} deep"
+    row.none(deep_ones_without_a_letter=len(kept) - len(given))
+    of_others = sum(not reason.startswith(due) for reason, due in zip(reversed(given), kept, strict=False))
+    row.none(deep_ones_with_another_reason=of_others)
+    row.saw("of them kept with their content", sum(letter["item"] is not None for letter in letters))
+    assert given[-1] == kept[0]
+    assert given[0] == kept[-1] + NOT_KEPT
 
 
 @pytest.mark.trust(16)

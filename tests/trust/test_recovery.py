@@ -1,18 +1,15 @@
-"""Row 30: backup and restore, migrations on a filled database, and what the service is made of."""
+"""Row 30: backup and restore, and what the service is made of."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
-from alembic import command
 from pydantic import SecretStr
 
 from app.candidates.reindex import run_reindex
@@ -23,34 +20,22 @@ from app.recommend.recommend import recommend
 from app.recommend.request import RecommendRequest
 from app.settings import Settings
 from app.storage.backup import back_up, restore
-from app.storage.embedded import Addresses
 from app.storage.keys import create_key, find_key, sha256_of
-from app.storage.migrate import alembic_config, migrate
-from app.storage.postgres import sync_engine, sync_transaction
 from app.storage.stores import Stores, open_stores
 from scripts.audit import audit
 from scripts.sbom import document
 from tests.candidates.worlds import fill
-from tests.storage.test_migrate import objects
 from tests.toy_world import ToyWorld
 from tests.trust.attacked import ROOT
 from tests.trust.figures import Row
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-FIRST = "0001"
 INSTALLERS = {"pip", "setuptools", "wheel", "uv"}  # they come with the environment
 
 
 @pytest.fixture
 def settings(settings: Settings, small_plan: Path) -> Settings:
     return settings.model_copy(update={"plan": small_plan})
-
-
-@pytest.fixture
-def empty_database_url(addresses: Addresses, server: psycopg.Connection) -> Iterator[str]:
-    server.execute("CREATE DATABASE restored")
-    yield addresses.database_url.rsplit("/", 1)[0] + "/restored"
-    server.execute("DROP DATABASE restored WITH (FORCE)")
 
 
 async def answers(stores: Stores, users: int) -> list[tuple[str, tuple[tuple[str, float], ...]]]:
@@ -101,82 +86,6 @@ async def test_what_is_restored_answers_as_before(
     dump.write_bytes(dump.read_bytes()[:-1] + b"?")
     with pytest.raises(BadArtefact, match="damaged"):
         await asyncio.to_thread(restore, elsewhere, tmp_path / "backup")
-
-
-def move(database_url: str, go: Callable[..., None], revision: str) -> None:
-    engine = sync_engine(database_url)
-    with sync_transaction(engine) as connection:
-        go(alembic_config(connection), revision)
-    engine.dispose()
-
-
-def rows_of_the_first_schema(connection: psycopg.Connection) -> list[object]:
-    tables = ("posts", "users", "exposures", "behaviours")
-    first = "post_id", "user_id", "exposure_id, user_id, post_id, shown_at", "behaviour_id, kind, at"
-    return [
-        connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
-        for table, columns in zip(tables, first, strict=True)
-    ]
-
-
-@pytest.mark.trust(30)
-def test_migrations_keep_what_is_there_while_the_version_before_goes_on(
-    database_url: str, row: Row, at_full: Callable[[int, int], int]
-) -> None:
-    events = at_full(3_000, 200_000)
-    newest = objects(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO posts (post_id, title) SELECT 'p' || n, 't' FROM generate_series(1, 100) n")
-        connection.execute("INSERT INTO users (user_id) SELECT 'u' || n FROM generate_series(1, 100) n")
-        connection.execute(
-            "INSERT INTO exposures (exposure_id, user_id, post_id, shown_at)"
-            " SELECT 'e' || n, 'u' || n %% 100, 'p' || n %% 100, now() FROM generate_series(1, %s) n",
-            [events],
-        )
-        connection.execute(
-            "INSERT INTO behaviours (behaviour_id, user_id, post_id, kind, at)"
-            " SELECT 'b' || n, 'u' || n %% 100, 'p' || n %% 100, 'like', now() FROM generate_series(1, %s) n",
-            [events],
-        )
-        before = rows_of_the_first_schema(connection)
-    move(database_url, command.downgrade, FIRST)
-
-    over, waits, failures = threading.Event(), [0.0], []
-
-    def write_as_before() -> None:
-        """What the first version does with every batch."""
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            while not over.is_set():
-                began = time.monotonic()
-                try:
-                    connection.execute(
-                        "INSERT INTO exposures (exposure_id, user_id, post_id, shown_at)"
-                        " VALUES (gen_random_uuid()::text, 'w', 'p1', now())"
-                    )
-                    connection.execute("INSERT INTO users (user_id) VALUES ('w') ON CONFLICT DO NOTHING")
-                    connection.execute("SELECT user_id, attributes FROM users WHERE user_id = 'u1'")
-                except psycopg.Error as failure:
-                    failures.append(str(failure))
-                waits.append(time.monotonic() - began)
-
-    writer = threading.Thread(target=write_as_before)
-    writer.start()
-    migrate(database_url)
-    over.set()
-    writer.join()
-    with psycopg.connect(database_url) as connection:
-        connection.execute("DELETE FROM exposures WHERE user_id = 'w'")
-        connection.execute("DELETE FROM users WHERE user_id = 'w'")
-        after = rows_of_the_first_schema(connection)
-
-    row.done = f"{events} showings and behaviours taken down to the first schema and up again while it is written to"
-    row.none(
-        tables_that_differ=sum(one != other for one, other in zip(before, after, strict=True)),
-        schema_differs=int(objects(database_url) != newest),
-        statements_of_the_version_before_that_failed=len(failures),
-    )
-    row.saw("statements meanwhile", len(waits) - 1)
-    row.at_most(2, "longest wait of one", max(waits), "s")
 
 
 @pytest.mark.trust(30)

@@ -101,7 +101,7 @@ async def _listed(frame: Frame, said: str) -> Response:
 
 
 def item_words(letter: DeadLetter) -> str:
-    """The item as it came, readable; empty where it was too large to be kept."""
+    """The item as it came, readable; empty where it was not kept."""
     if letter.item is None:
         return ""
     return json.dumps(letter.item, ensure_ascii=False, indent=1)[:ITEM_CHARACTERS]
