@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.candidates.columns import PostColumns
@@ -14,6 +15,7 @@ from app.candidates.generation import GenerationFolder
 from app.domain import Post
 from scripts.bench_processes import peak_gib
 from tests.candidates.worlds import contents, with_vectors
+from tests.trust.children import database_url
 from tests.trust.figures import Row
 from tests.trust.load import percentile_ms
 from tests.trust.world import Broken
@@ -30,6 +32,12 @@ def written(folder: GenerationFolder, name: str, posts: int) -> str:
     ahead = datetime.now(UTC) + timedelta(days=1)
     ordered = with_vectors(made, made.vectors, made.quality)
     return folder.write(ordered, origin="start", parent=None, changes_until=ahead)
+
+
+def let_an_hour_pass(world: Broken) -> None:
+    """Let no post have changed just now: it would be looked at in any generation."""
+    with psycopg.connect(database_url(world.postgres.port)) as connection:
+        connection.execute("UPDATE posts SET changed_at = changed_at - interval '1 hour'")
 
 
 def forget_peak(world: Broken) -> None:
@@ -51,6 +59,7 @@ async def test_no_answer_mixes_two_generations_and_none_is_kept_on(world: Broken
     swaps, per_second, posts = at_full(4, 100), at_full(8, 50), at_full(60, 20_000)
     folder = GenerationFolder(world.api.settings.generations)
     before = str(folder.current())
+    let_an_hour_pass(world)
     names = {written(folder, name, posts): name for name in ("first", "second")}
     client, ops, done = world.client(), world.client("ops"), asyncio.Event()
     await ops.ask(ops.post(f"/generations/{list(names)[1]}/promote", {}))
