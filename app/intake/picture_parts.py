@@ -24,6 +24,7 @@ _JPEG_PART = re.compile(
     re.DOTALL,
 )
 _JPEG_SCAN = b"\xff\xda"
+SCANS_AT_MOST = 100  # a progressive JPEG has a dozen; each takes a decoder as long as the whole picture
 _BEHIND_SCAN = re.compile(rb"\xff[^\0\xd0-\xd7]")  # within a scan 0xff comes before 0, or counts a restart
 _PNG_HEAD, _WEBP_HEAD, _JPEG_HEAD = struct.Struct(">I4s"), struct.Struct("<4sI"), struct.Struct(">2sH")
 
@@ -33,6 +34,11 @@ def shows_only_pixels(content: bytes) -> bool:
     if content.startswith(PNG_START):
         return _is_plain_png(content)
     return _is_plain_webp(content) if content.startswith(WEBP_START) else _is_plain_jpeg(content)
+
+
+def has_too_many_scans(content: bytes) -> bool:
+    """Whether a JPEG would have a decoder go over its pixels again and again."""
+    return content.startswith(JPEG_START) and content.count(_JPEG_SCAN) > SCANS_AT_MOST
 
 
 def is_colour_profile(profile: bytes) -> bool:

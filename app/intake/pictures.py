@@ -10,7 +10,13 @@ import zlib
 from PIL import Image, ImageOps
 
 from app.domain import PictureStatus
-from app.intake.picture_parts import JPEG_START, PNG_START, is_colour_profile, shows_only_pixels
+from app.intake.picture_parts import (
+    JPEG_START,
+    PNG_START,
+    has_too_many_scans,
+    is_colour_profile,
+    shows_only_pixels,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 REENCODED_QUALITY = 92
@@ -38,6 +44,8 @@ def check_picture(content: bytes, *, max_bytes: int, max_megapixels: float) -> b
     """
     if len(content) > max_bytes:
         return PictureStatus.TOO_LARGE
+    if has_too_many_scans(content):
+        return PictureStatus.UNREADABLE
     most_pixels = int(max_megapixels * 1_000_000)
     is_larger = False
     try:

@@ -54,7 +54,14 @@ def bombs() -> dict[str, bytes]:
         "an EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n",
         "an SVG": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
         "a TIFF": encoded(Image.new("RGB", (9, 9)), "TIFF"),
+        "a JPEG of 500 scans": with_scans(encoded(Image.new("RGB", (4000, 3500)), "JPEG", progressive=True), 500),
     }
+
+
+def with_scans(jpeg: bytes, count: int) -> bytes:
+    """The same picture, whose last scan comes so many times more."""
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    return jpeg[:-2] + count * last + jpeg[-2:]
 
 
 def animations(frames: int) -> dict[str, bytes]:
