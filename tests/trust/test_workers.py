@@ -45,7 +45,7 @@ def workers(world: Broken) -> set[int]:
 
 @pytest.mark.trust(20)
 async def test_workers_renewed_one_by_one_refuse_and_lose_nothing(crew: Broken, row: Row, at_full):
-    renewals, per_second = at_full(1, 20), at_full(8, 50)
+    renewals, per_second = at_full(1, 10), at_full(8, 50)
     pages, looks, seconds = Answers(), Answers(), []
     for number in range(renewals):
         before, began, client = workers(crew), time.monotonic(), crew.client()
