@@ -179,7 +179,8 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        server = Server(config, state.stopping, drain_seconds=settings.drain_seconds, is_worker=is_worker)
+        replaced = state.replaced if is_worker else None
+        server = Server(config, state.stopping, drain_seconds=settings.drain_seconds, replaced=replaced)
         gc.freeze()  # a collection need not look through what is there from the start, which takes a tenth of a second
         if is_worker:
             with suppress(Unavailable):  # others answer while it loads its generation

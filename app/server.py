@@ -27,18 +27,23 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, stopping: asyncio.Event, *, drain_seconds: float, is_worker: bool = False
+        self,
+        config: uvicorn.Config,
+        stopping: asyncio.Event,
+        *,
+        drain_seconds: float,
+        replaced: asyncio.Event | None = None,
     ) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._drain_seconds = drain_seconds
-        self._is_worker = is_worker
+        self._replaced = replaced  # of a worker: set when another has come into its place
         self.servers: list[asyncio.Server] = []  # until it has started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take requests from now on; a worker tells its parent so."""
         await super().startup(sockets)
-        if self._is_worker:
+        if self._replaced is not None:
             parent = sys.stdin.fileno()
             asyncio.get_running_loop().add_reader(parent, self.handle_exit, signal.SIGTERM, None)
             with suppress(OSError):  # it is gone: the reader will know
@@ -51,8 +56,9 @@ class Server(uvicorn.Server):
         self._stopping.set()
         asyncio.get_running_loop().call_later(self._drain_seconds, self.handle_exit, number, None)
 
-    def _leave(self) -> None:
+    def _leave(self, replaced: asyncio.Event) -> None:
         """Take no more connections: another worker has come for them. Answer those that are there as at a stop."""
+        replaced.set()
         for one in self.servers:
             one.close()
         self._stop(signal.SIGTERM)
@@ -92,7 +98,9 @@ class Server(uvicorn.Server):
         ways: dict[int, Callable[[], None]] = {
             signal.SIGINT: partial(self._stop, signal.SIGINT),
             signal.SIGTERM: partial(self._stop, signal.SIGTERM),
-            signal.SIGHUP: self._leave if self._is_worker else partial(self._stop, signal.SIGTERM),
+            signal.SIGHUP: partial(self._leave, self._replaced)
+            if self._replaced
+            else partial(self._stop, signal.SIGTERM),
         }
         for number, way in ways.items():
             loop.add_signal_handler(number, way)

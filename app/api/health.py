@@ -38,7 +38,7 @@ async def get_live() -> Response:
 @router.get("/health/ready", dependencies=[OPEN], response_model=ReadyAnswer)
 async def get_ready(state: State) -> Response:
     """Whether recommendations can be given: 503 says what is missing; `degraded` still answers, without a store."""
-    if state.stopping.is_set():
+    if state.stopping.is_set() and not state.replaced.is_set():
         return problem(NOT_READY, STOPPING, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, missing=["process"])
     if state.candidates.generation is None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}

@@ -41,6 +41,7 @@ class ApiState:
     freshening: Flights[None]
     recording: Flights[list[ItemStatus]]  # of pages as shown; a slow write says nothing of what can be read
     stopping: asyncio.Event  # set: it answers, and wants no more requests
+    replaced: asyncio.Event  # set: another worker of this service takes them
     scenes: SceneBook
     batch: asyncio.Lock  # held while a batch of recommendations is written
     started_at: float  # monotonic seconds
@@ -74,6 +75,7 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         freshening=Flights(breaker_of(stores.database), patience_seconds=patience_seconds),
         recording=Flights(Breaker(), patience_seconds=patience_seconds),
         stopping=asyncio.Event(),
+        replaced=asyncio.Event(),
         scenes=SceneBook(stores),
         batch=asyncio.Lock(),
         started_at=time.monotonic(),

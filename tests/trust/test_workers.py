@@ -73,13 +73,14 @@ def _are_others(crew: Broken, before: set[int], *, until: float) -> bool:
 
 
 async def _looks(crew: Broken, *, until: Callable[[], bool]) -> list[Answer]:
-    """What /health/ready says meanwhile to those who connect anew."""
-    looks = []
+    """What /health/ready says meanwhile, to those who connect anew and to one who stays connected."""
+    looks, staying = [], crew.client()
     while not until():
-        observer = crew.client()
-        looks.append(await observer.ask(observer.get("/health/ready")))
-        observer.close()
+        anew = crew.client()
+        looks += [await observer.ask(observer.get("/health/ready")) for observer in (anew, staying)]
+        anew.close()
         await asyncio.sleep(0.05)
+    staying.close()
     return looks
 
 
