@@ -19,7 +19,7 @@ from app.candidates.serving import ServingCandidates
 from app.errors import Unavailable
 from app.intake.status import ItemStatus
 from app.metrics import Metrics
-from app.storage.flights import Breaker, Flights, breaker_of
+from app.storage.flights import Flights, breaker_of
 from app.storage.scene_book import SceneBook
 from app.storage.stores import Stores
 from app.storage.user_state import LoadedUser
@@ -39,7 +39,7 @@ class ApiState:
     metrics: Metrics
     checks: StoreChecks
     freshening: Flights[None]
-    recording: Flights[list[ItemStatus]]  # of pages as shown; a slow write says nothing of what can be read
+    recording: Flights[list[ItemStatus]]  # of pages as shown
     stopping: asyncio.Event  # set: it answers, and wants no more requests
     replaced: asyncio.Event  # set: another worker of this service takes them
     scenes: SceneBook
@@ -64,7 +64,7 @@ class ApiState:
 
 def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -> ApiState:
     """The state of a service; goes into the application's state under STATE."""
-    patience_seconds = stores.settings.recommend_patience_seconds
+    breaker, patience_seconds = breaker_of(stores.database), stores.settings.recommend_patience_seconds
     return ApiState(
         stores=stores,
         candidates=candidates,
@@ -72,8 +72,8 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
         children=ReindexChildren(stores, metrics),
         metrics=metrics,
         checks=StoreChecks(stores),
-        freshening=Flights(breaker_of(stores.database), patience_seconds=patience_seconds),
-        recording=Flights(Breaker(), patience_seconds=patience_seconds),
+        freshening=Flights(breaker, patience_seconds=patience_seconds),
+        recording=Flights(breaker, patience_seconds=patience_seconds),  # who waited to read does not wait to write
         stopping=asyncio.Event(),
         replaced=asyncio.Event(),
         scenes=SceneBook(stores),
