@@ -34,9 +34,8 @@ class Erased:
     """The receipt of an erasure, and what there was to delete this time."""
 
     receipt: Receipt
-    deleted: dict[
-        str, int
-    ]  # rows by table, posts that have no author now, lines of rejects files, entries of the cache
+    # Rows by table, posts that have no author now, lines of rejects files, entries of the cache.
+    deleted: dict[str, int]
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
