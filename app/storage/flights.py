@@ -20,6 +20,7 @@ class Breaker:
     def __init__(self, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._pause_seconds = pause_seconds
         self._is_failing = False
+        self._recoveries = 0
         self._closed_until = 0.0  # monotonic seconds
         self._answered_at = 0.0  # monotonic seconds
         self._failure: asyncio.Future[None] | None = None
@@ -38,6 +39,11 @@ class Breaker:
         """Whether the last that was heard of the source is that it does not answer."""
         return self._is_failing
 
+    @property
+    def recoveries(self) -> int:
+        """How often it has answered again. What was asked before may wait on a link that has died since."""
+        return self._recoveries
+
     def next_failure(self) -> asyncio.Future[None]:
         """Done when the source is next found out to fail."""
         if self._failure is None:
@@ -46,6 +52,7 @@ class Breaker:
 
     def answered(self) -> None:
         """It has answered."""
+        self._recoveries += self._is_failing
         self._is_failing, self._answered_at = False, time.monotonic()
 
     def was_silent_since(self, moment: float) -> bool:
@@ -72,13 +79,14 @@ def breaker_of(source: object) -> Breaker:
 class Flights(Generic[Loaded]):
     """One per sort of load and process.
 
-    A load that outlasts its callers goes on: cancelling a statement waits for the server, and that may be frozen.
+    A load that outlasts its callers goes on: cancelling a statement waits for the server, and that may be frozen. Once
+    the source answers others again nobody joins it any more.
     """
 
     def __init__(self, breaker: Breaker, *, patience_seconds: float) -> None:
         self._breaker = breaker
         self._patience_seconds = patience_seconds
-        self._under_way: dict[Hashable, asyncio.Task[Loaded]] = {}
+        self._under_way: dict[tuple[int, Hashable], asyncio.Task[Loaded]] = {}  # by recoveries, key
 
     async def join(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> Loaded:
         """What `load` gives, shared with whoever asks for the same key meanwhile.
@@ -86,9 +94,24 @@ class Flights(Generic[Loaded]):
         Raises Unavailable when the load does, when it takes too long, and for a moment after the source was found to
         fail; then a single caller at a time tries again, with half of the patience.
         """
-        patience_seconds = self._patience_seconds if self._breaker.admit() else self._patience_seconds / 2
+        patience_seconds = self._admitted()
+        return await self._wait(self._flight(key) or self._begin(key, load), patience_seconds)
+
+    async def alone(self, work: Callable[[], Coroutine[Any, Any, Loaded]]) -> Loaded:
+        """What `work` gives, which is shared with nobody and given up when it takes too long. Raises as `join` does."""
+        patience_seconds = self._admitted()
+        task = self._begin(object(), work)
+        try:
+            return await self._wait(task, patience_seconds)
+        except Unavailable:
+            task.cancel()
+            raise
+
+    def _admitted(self) -> float:
+        return self._patience_seconds if self._breaker.admit() else self._patience_seconds / 2
+
+    async def _wait(self, task: asyncio.Task[Loaded], patience_seconds: float) -> Loaded:
         began = time.monotonic()
-        task = self._under_way.get(key) or self._begin(key, load)
         failure = self._breaker.next_failure()
         awaited: set[asyncio.Future[Any]] = {task, failure}
         await asyncio.wait(awaited, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -104,29 +127,23 @@ class Flights(Generic[Loaded]):
         self._breaker.answered()
         return loaded
 
-    async def alone(self, work: Callable[[], Coroutine[Any, Any, Loaded]]) -> Loaded:
-        """What `work` gives, which is shared with nobody and given up when it takes too long. Raises as `join` does."""
-        key = object()
-        try:
-            return await self.join(key, work)
-        except Unavailable:
-            if task := self._under_way.get(key):
-                task.cancel()
-            raise
-
     def ahead(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> None:
         """Begin a load that somebody will need soon, unless it is under way or the source fails; wait for nothing."""
-        if key not in self._under_way and not self._breaker.is_failing:
+        if self._flight(key) is None and not self._breaker.is_failing:
             self._begin(key, load)
 
+    def _flight(self, key: Hashable) -> asyncio.Task[Loaded] | None:
+        return self._under_way.get((self._breaker.recoveries, key))
+
     def _begin(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> asyncio.Task[Loaded]:
-        task = self._under_way[key] = asyncio.create_task(load())
-        task.add_done_callback(lambda done: self._land(key, done))
+        name = (self._breaker.recoveries, key)
+        task = self._under_way[name] = asyncio.create_task(load())
+        task.add_done_callback(lambda done: self._land(name, done))
         return task
 
-    def _land(self, key: Hashable, task: asyncio.Task[Loaded]) -> None:
-        if self._under_way.get(key) is task:
-            del self._under_way[key]
+    def _land(self, name: tuple[int, Hashable], task: asyncio.Task[Loaded]) -> None:
+        if self._under_way.get(name) is task:
+            del self._under_way[name]
         if not task.cancelled():
             task.exception()  # seen here too: its callers may have gone
 

@@ -31,6 +31,13 @@ LINK_LIMITS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",  # milliseconds
 }
+# And so does the server's: a transaction whose client is out of reach would keep its locks for hours.
+SERVER_LINK_LIMITS = (
+    "tcp_keepalives_idle=30",
+    "tcp_keepalives_interval=10",
+    "tcp_keepalives_count=3",
+    "tcp_user_timeout=60000",
+)
 Result = TypeVar("Result")
 UNREACHABLE = "PostgreSQL cannot be reached: check that it runs and that TUWEN_DATABASE_URL is right"
 
@@ -50,7 +57,7 @@ def driver_url(url: str) -> URL:
 
 
 def _connect_arguments(statement_timeout_seconds: float | None) -> dict[str, object]:
-    options = "-c timezone=UTC -c synchronous_commit=on"
+    options = "-c timezone=UTC -c synchronous_commit=on" + "".join(f" -c {limit}" for limit in SERVER_LINK_LIMITS)
     if statement_timeout_seconds is not None:
         options += f" -c statement_timeout={int(statement_timeout_seconds * 1000)}"
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}

@@ -16,7 +16,15 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from app.errors import Unavailable
-from app.storage.postgres import LINK_LIMITS, async_engine, driver_url, sync_engine, sync_transaction, transaction
+from app.storage.postgres import (
+    LINK_LIMITS,
+    SERVER_LINK_LIMITS,
+    async_engine,
+    driver_url,
+    sync_engine,
+    sync_transaction,
+    transaction,
+)
 
 PLANTED = "planted-user-id"
 DIVIDED = text("SELECT 1 / cast(:zero AS integer), cast(:user_id AS text)")
@@ -104,6 +112,22 @@ async def test_the_links_of_both_engines_have_limits_of_time(database_url: str) 
 
     assert kept == [1, 1]
     assert limits == [[int(limit) for limit in LINK_LIMITS.values()]] * 2
+
+
+@pytest.mark.anyio
+async def test_the_server_gives_up_links_that_lead_nowhere_too(database_url: str) -> None:
+    trainer, api = sync_engine(database_url), async_engine(database_url, statement_timeout_seconds=5, pool_size=1)
+    wanted = dict(limit.split("=") for limit in SERVER_LINK_LIMITS)
+    asked = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)").bindparams(names=list(wanted))
+
+    async with api.connect() as one:
+        of_api = {row.name: row.setting for row in await one.execute(asked)}
+    with trainer.connect() as other:
+        of_trainer = {row.name: row.setting for row in other.execute(asked)}
+    trainer.dispose()
+    await api.dispose()
+
+    assert of_api == of_trainer == wanted
 
 
 def test_a_limit_that_the_address_names_counts() -> None:

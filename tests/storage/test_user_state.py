@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import Act, BehaviourKind, ReferenceKind
+from app.errors import Unavailable
 from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
 from app.storage.erased import KEY_FILE
 from app.storage.flights import Breaker, Flights
@@ -384,3 +385,22 @@ async def test_equal_loads_happen_once():
 
     assert await asyncio.gather(*(flights.join("key", load) for _ in range(500))) == [1] * 500
     assert await flights.join("key", load) == 2
+
+
+async def test_nobody_joins_a_load_that_died_with_the_link_once_the_source_answers_again():
+    flights: Flights[str] = Flights(Breaker(pause_seconds=0), patience_seconds=0.02)
+
+    async def answer() -> str:
+        return "answered"
+
+    async def hang() -> str:
+        await asyncio.sleep(60)
+        return "too late"
+
+    with pytest.raises(Unavailable):
+        await flights.join("dead", hang)
+    with pytest.raises(Unavailable):
+        await flights.join("dead", answer)
+    assert await flights.join("other", answer) == "answered"
+
+    assert await flights.join("dead", answer) == "answered"
