@@ -121,10 +121,11 @@ def create_app(stores: Stores) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Learn the keys and follow the generations while the application runs; stop its children with it."""
+    """Learn keys and scenes and follow the generations while the application runs; stop its children with it."""
     state: ApiState = getattr(app.state, STATE)
     keys: KeyRing = getattr(app.state, KEYS)
     await keys.load()
+    await state.scenes.read()
     following = asyncio.create_task(_follow(state.candidates))
     try:
         yield

@@ -14,6 +14,7 @@ from models.cascade import Cascade
 from models.sizes import Fusion, Modality, NetworkSizes, Prediction
 
 WEIGHTS, SIZES = "network.safetensors", "network.json"
+SMALL_BYTES_AT_MOST = 4 << 20  # of a JSON file; ours have some thousand
 HEADER_BYTES_AT_MOST = 1 << 20  # ours have some thousand; one of 90 MB took 2 GB and 39 s to be read
 
 
@@ -30,7 +31,7 @@ def save_network(network: Cascade, folder: Path) -> None:
 def load_network(folder: Path) -> Cascade:
     """Rebuild the network, ready to serve. Raises ValueError when files are missing, damaged or of another shape."""
     try:
-        sizes = sizes_from(json.loads((folder / SIZES).read_text()))
+        sizes = sizes_from(json.loads(small_file(folder / SIZES)))
         _refuse_large_header(folder / WEIGHTS)
         state = load_file(folder / WEIGHTS)
         network = Cascade(sizes)
@@ -38,6 +39,15 @@ def load_network(folder: Path) -> Cascade:
     except (OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"the network in {folder.name} cannot be loaded: {error}") from error
     return network.eval()
+
+
+def small_file(file: Path) -> bytes:
+    """The content of a JSON file, unless it is far larger than any of ours. Raises ValueError, OSError."""
+    with file.open("rb") as opened:
+        content = opened.read(SMALL_BYTES_AT_MOST + 1)
+    if len(content) > SMALL_BYTES_AT_MOST:
+        raise ValueError(f"{file.name} has more than {SMALL_BYTES_AT_MOST} bytes")
+    return content
 
 
 def _refuse_large_header(weights: Path) -> None:

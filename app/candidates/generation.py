@@ -28,7 +28,7 @@ from app.candidates.columns import PostColumns, read_columns, write_columns
 from app.candidates.index import CENTRES, LISTS, PROBE, ListIndex, read_index, write_index
 from app.candidates.post_rows import PostRows
 from app.errors import BadArtefact, Unavailable, UnknownId
-from models.artefact import SIZES, WEIGHTS, load_network, save_network
+from models.artefact import SIZES, WEIGHTS, load_network, save_network, small_file
 from models.cascade import Cascade
 
 MANIFEST, POINTER = "manifest.json", "current"
@@ -146,9 +146,9 @@ class GenerationFolder:
         """The training report of a generation. Raises UnknownId, BadArtefact."""
         folder = self.path(generation)
         try:
-            content = (folder / REPORT).read_bytes()
-        except OSError as error:
-            raise BadArtefact(f"generation {generation}: {REPORT} cannot be read: {error.strerror}") from error
+            content = small_file(folder / REPORT)
+        except (OSError, ValueError) as error:
+            raise BadArtefact(f"generation {generation}: {REPORT} cannot be read: {error}") from error
         if hashlib.sha256(content).hexdigest() != read_manifest(folder).files.get(REPORT):
             raise BadArtefact(f"generation {generation}: {REPORT} is damaged; promote another or reindex")
         report: dict[str, Any] = json.loads(content)
@@ -278,7 +278,7 @@ def load_generation(folder: Path, *, rests: int = 0) -> Generation:
 
 def _read_json(file: Path, kind: type[Json]) -> Json:
     """An object or a list. Raises ValueError for anything else."""
-    value = json.loads(file.read_text())
+    value = json.loads(small_file(file))
     if not isinstance(value, kind):
         raise ValueError(f"{file.name} is no {kind.__name__}")
     return value
@@ -287,7 +287,7 @@ def _read_json(file: Path, kind: type[Json]) -> Json:
 def read_manifest(folder: Path) -> Manifest:
     """What the generation in a folder says of itself. Raises BadArtefact."""
     try:
-        content = (folder / MANIFEST).read_bytes()
+        content = small_file(folder / MANIFEST)
         values: dict[str, Any] = json.loads(content)
         is_sealed = values.pop("manifest_sha256", None) is not None  # those of earlier versions are not
         if is_sealed and content != _seal(content.rpartition(SEAL)[0]):

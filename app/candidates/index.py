@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.candidates.score import Float32, serving_scores
 from app.errors import BadArtefact
+from models.artefact import small_file
 
 Rows = NDArray[np.int64]  # (rows,)
 CENTRES, LISTS, PROBE = "index.faiss", "lists.npy", "probe.json"
@@ -135,7 +136,7 @@ def read_index(folder: Path) -> ListIndex:
     except RuntimeError as error:
         raise BadArtefact(f"{CENTRES} is no FAISS index") from error
     starts = _read_starts(folder / LISTS)
-    probe = json.loads((folder / PROBE).read_text())
+    probe = json.loads(small_file(folder / PROBE))
     if starts.shape != (len(items) + 1,) or starts[0] != 0 or (np.diff(starts) < 0).any():
         raise ValueError(f"{CENTRES} and {LISTS} do not belong together")
     return ListIndex(

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.api.state import STATE, ApiState
 from app.intake.posts import PostRecord, save_posts
@@ -86,6 +87,19 @@ async def test_another_process_knows_within_two_seconds(ops: httpx.AsyncClient, 
     with anyio.fail_after(2):
         while not (await other.scenes.current()).parameters("home"):
             await anyio.sleep(FRESH_SECONDS / 5)
+
+
+async def test_a_service_knows_the_scenes_from_its_first_request_on_though_the_database_is_slow(
+    ops: httpx.AsyncClient, stores: Stores
+) -> None:
+    await ops.put("/scenes/home", json=ONE_OF_AN_AUTHOR)
+    other = create_app(stores)
+
+    async with other.router.lifespan_context(other), transaction(stores.database) as connection:
+        await connection.execute(text("LOCK TABLE scenes"))
+        await anyio.sleep(2 * FRESH_SECONDS)
+        state: ApiState = getattr(other.state, STATE)
+        assert (await state.scenes.current()).parameters("home") == ONE_OF_AN_AUTHOR
 
 
 async def start(ops: httpx.AsyncClient, name: str = "e1", **body: Any) -> httpx.Response:

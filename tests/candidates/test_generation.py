@@ -1,14 +1,16 @@
+import hashlib
 import json
 import random
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from app.candidates.generation import GenerationFolder
+from app.candidates.generation import GenerationFolder, read_manifest, sealed
 from app.errors import BadArtefact, UnknownId
-from models.artefact import same_weights
+from models.artefact import SMALL_BYTES_AT_MOST, same_weights
 from tests.candidates.worlds import contents
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -106,6 +108,20 @@ def test_a_missing_file_is_refused(folder, tmp_path, name):
 
     with pytest.raises((BadArtefact, UnknownId)):
         folder.promote(generation)
+
+
+@pytest.mark.parametrize("name", ["popular.json", "plan.json", "report.json", "probe.json", "network.json"])
+def test_a_json_file_far_larger_than_any_of_ours_is_refused(folder, tmp_path, name):
+    generation = write(folder)
+    place = tmp_path / "generations" / generation
+    manifest = read_manifest(place)
+    padded = (place / name).read_bytes() + b" " * SMALL_BYTES_AT_MOST
+    (place / name).write_bytes(padded)
+    files = manifest.files | {name: hashlib.sha256(padded).hexdigest()}
+    (place / "manifest.json").write_bytes(sealed(replace(manifest, files=files)))
+
+    with pytest.raises(BadArtefact, match=f"{name} has more than"):
+        folder.load(generation)
 
 
 def test_parts_of_different_generations_are_refused(folder, tmp_path):

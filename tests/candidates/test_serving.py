@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import numpy as np
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -65,6 +66,33 @@ async def test_changes_are_seen_after_the_clock_of_the_database_was_set_back(sto
 
     view = serving.view()
     assert not any(view.alive[view.row_of[post]] for post in (hidden, deleted) if post in view.row_of)
+
+
+async def test_a_reindex_on_a_machine_whose_clock_is_ahead_of_the_database_misses_no_change(stores, database_url):
+    await fill(stores, WORLD)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        set_clock_back(owner, hours=2)
+        await stores.database.dispose()
+        await run_reindex(stores, requested_by="test")
+        hidden = next(iter(GenerationFolder(stores.settings.generations).load_best().columns.post_ids))
+        await set_hidden(stores, hidden, hidden=True)
+        set_clock_back(owner, hours=1)  # an hour later
+
+        serving = ServingCandidates(stores)
+        await serving.refresh()
+
+    view = serving.view()
+    assert len(view.columns) == WORLD.posts_count
+    assert not view.alive[view.row_of[hidden]]
+
+
+def set_clock_back(owner: psycopg.Connection, *, hours: int) -> None:
+    """Let the database's clock be behind this machine's, in every session that begins after the first call."""
+    owner.execute("CREATE SCHEMA IF NOT EXISTS behind")
+    for clock in ("now", "clock_timestamp"):
+        owner.execute(f"""CREATE OR REPLACE FUNCTION behind.{clock}() RETURNS timestamptz LANGUAGE sql AS
+            $$ SELECT pg_catalog.{clock}() - interval '{hours} hours' $$""")
+    owner.execute(f"ALTER DATABASE {owner.info.dbname} SET search_path = behind, pg_catalog, public")
 
 
 async def test_before_the_first_generation_there_is_no_view(stores):
