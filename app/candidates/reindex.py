@@ -22,7 +22,7 @@ from app.storage.catalogue import acted_on_together, popular_posts, stream_catal
 from app.storage.job_run import job_run
 from app.storage.jobs import JobKind
 from app.storage.missing_prints import add_missing_prints
-from app.storage.posts import catalogue_clock
+from app.storage.post_changes import catalogue_clock
 from app.storage.stores import Stores
 from models.cascade import Cascade
 

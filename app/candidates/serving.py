@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from datetime import UTC, datetime
+from itertools import islice
 
 from app.candidates.encode import PostEncoder
 from app.candidates.fresh import FreshPost, Overlay
@@ -19,7 +20,8 @@ from app.candidates.generation import RESTS, Generation, GenerationFolder
 from app.candidates.view import CandidateView
 from app.errors import BadArtefact, Unavailable, UnknownId
 from app.samples.tokens import Content
-from app.storage.posts import PostChange, changed_since, pinned_posts
+from app.storage.post_changes import PostChange, changed_since
+from app.storage.posts import pinned_posts, posts_by_id
 from app.storage.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -41,9 +43,10 @@ class ServingCandidates:
         self._applied: dict[str, datetime] = {}  # post id -> its latest change known here, since the generation
         self._since = datetime.now(UTC)
         self._refused: str | None = None  # a generation that could not be loaded
-        self._pinned: list[str] | None = None  # None: not read yet
+        self._pinned: list[str] = []
+        self._is_news = True  # something was applied that no view shows yet
         self._version: int | None = None
-        self._waiting: deque[PostChange] = deque()
+        self._waiting: deque[tuple[str, datetime]] = deque()  # posts to be encoded, with the change that asks for it
         self._viewed_at = 0.0  # monotonic seconds
         self._loading = asyncio.Lock()  # a generation, beside the one that serves
         self._lock = asyncio.Lock()
@@ -67,10 +70,12 @@ class ServingCandidates:
     async def run(self) -> None:
         """Follow the pointer and the changes until cancelled."""
         while True:
+            pause_seconds = POLL_SECONDS
             with contextlib.suppress(Unavailable):
                 await self.refresh()
-            await self._encode_waiting()
-            await asyncio.sleep(0 if self._waiting else POLL_SECONDS)
+                await self._encode_waiting()
+                pause_seconds = 0 if self._waiting else POLL_SECONDS
+            await asyncio.sleep(pause_seconds)
 
     def is_behind(self, version: int | None) -> bool:
         """Whether the catalogue's version, read with a request, is not the one last seen."""
@@ -119,17 +124,22 @@ class ServingCandidates:
                 self._refused = wanted
 
     async def _serve(self, generation: Generation) -> None:
-        """Let requests see a loaded generation."""
+        """Let requests see a loaded generation. Raises Unavailable, and the one before serves on."""
+        name = generation.manifest.generation
+        try:
+            encoder = PostEncoder(generation.network, home=self._stores.settings.home)
+        except Unavailable as error:
+            log.error("generation %s cannot serve: %s", name, error)
+            raise
         async with self._lock:
             self._refused = None
-            self._overlay = Overlay(generation)
-            self._encoder = PostEncoder(generation.network, home=self._stores.settings.home)
+            self._overlay, self._encoder = Overlay(generation), encoder
             self._since = datetime.fromisoformat(generation.manifest.changes_until)
-            self._applied, self._pinned = {}, None
+            self._applied, self._pinned, self._is_news = {}, [], True
             self._waiting.clear()
             await self._catch_up(self._overlay)
             await self._renew_view(self._overlay)
-        log.info("generation %s serves %d posts", generation.manifest.generation, len(generation.columns))
+        log.info("generation %s serves %d posts", name, len(generation.columns))
 
     async def _loaded(self, generation: str) -> Generation | None:
         """A generation, verified; None when it cannot be used."""
@@ -146,41 +156,54 @@ class ServingCandidates:
 
     async def _apply_changes(self, overlay: Overlay) -> bool:
         """Read the posts that changed; true when the view must be renewed."""
-        changes = await changed_since(self._stores.database, self._since)
-        news = [change for change in changes if self._applied.get(change.post.post_id) != change.changed_at]
-        if not news and self._pinned is not None:
+        async for page in changed_since(self._stores.database, self._since):
+            for change in page:
+                if self._applied.get(change.post.post_id) != change.changed_at:
+                    self._is_news = True
+                    self._apply(change, overlay)
+        if not self._is_news:
             return False
         self._pinned = await pinned_posts(self._stores.database, limit=PINS)
-        for change in news:
-            self._applied[change.post.post_id] = change.changed_at
-            self._since = max(self._since, change.changed_at)
-            post = change.post
-            known = overlay.known_vector(Content.of(post), post.post_id)
-            if change.deleted or post.hidden:
-                overlay.drop(post.post_id)
-            elif known is not None:
-                overlay.put(FreshPost(post, *known))
-            else:
-                overlay.drop(post.post_id)
-                self._waiting.append(change)
+        self._is_news = False
         return True
 
+    def _apply(self, change: PostChange, overlay: Overlay) -> None:
+        post = change.post
+        self._applied[post.post_id] = change.changed_at
+        self._since = max(self._since, change.changed_at)
+        known = overlay.known_vector(Content.of(post), post.post_id)
+        if not (change.deleted or post.hidden) and known is not None:
+            overlay.put(FreshPost(post, *known))
+            return
+        overlay.drop(post.post_id)
+        if not (change.deleted or post.hidden):
+            self._waiting.append((post.post_id, change.changed_at))
+
     async def _encode_waiting(self) -> None:
-        """Encode some of the waiting posts and show them."""
+        """Encode some of the waiting posts and show them; when that fails they wait on, behind the others."""
         overlay, encoder = self._overlay, self._encoder
         if overlay is None or encoder is None or not self._waiting:
             return
-        some = [self._waiting.popleft() for _ in range(min(ENCODED_AT_ONCE, len(self._waiting)))]
-        vectors, quality = await asyncio.to_thread(encoder.encode, [Content.of(one.post) for one in some])
+        some = list(islice(self._waiting, ENCODED_AT_ONCE))
+        try:
+            known = await posts_by_id(self._stores.database, [post_id for post_id, _ in some])
+            posts = [known[post_id] for post_id, at in some if post_id in known and self._applied.get(post_id) == at]
+            vectors, quality = await asyncio.to_thread(encoder.encode, [Content.of(post) for post in posts])
+        except Exception:
+            self._waiting.rotate(-len(some))
+            raise
         async with self._lock:
             if overlay is not self._overlay:
                 return  # a newer generation has taken over and read these changes itself
-            for place, one in enumerate(some):
-                if self._applied[one.post.post_id] == one.changed_at:  # else a later change has overtaken it
-                    overlay.put(FreshPost(one.post, vectors[place], float(quality[place])))
+            for _ in some:
+                self._waiting.popleft()
+            asked_by = dict(some)
+            for place, post in enumerate(posts):
+                if self._applied[post.post_id] == asked_by[post.post_id]:  # else a later change has overtaken it
+                    overlay.put(FreshPost(post, vectors[place], float(quality[place])))
             await self._renew_view(overlay)
 
     async def _renew_view(self, overlay: Overlay) -> None:
         """Let requests see what has changed; beside them, because a large catalogue takes some milliseconds."""
-        self._view = await asyncio.to_thread(overlay.view, datetime.now(UTC), self._pinned or ())
+        self._view = await asyncio.to_thread(overlay.view, datetime.now(UTC), self._pinned)
         self._viewed_at = time.monotonic()

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from itertools import islice
 
 from app.errors import Unavailable
-from app.storage.posts import announce_change
+from app.storage.post_changes import announce_change
 from app.storage.stores import Stores
 from app.storage.user_cache import forget_users
 

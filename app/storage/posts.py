@@ -1,10 +1,10 @@
-"""Posts <-> the table of posts: batches in, posts by id, all candidates, and what has changed."""
+"""Posts <-> the table of posts: batches in, posts by id, all candidates."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,15 +12,11 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import PictureStatus, Post
-from app.storage.cache import Cache
 from app.storage.erased import ErasedUsers
 from app.storage.events import SHARE_LOG
 from app.storage.postgres import transaction
 
-VERSION_KEY = "posts:version"
-OVERLAP = timedelta(seconds=10)  # a change that was committed late still carries its earlier time
-
-_COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
+COLUMNS = """post_id, title, picture_hash, picture_status, category, city, latitude, longitude, author_id, tags,
     published_at, expires_at, attributes, hidden, pinned_at, picture_print"""
 _CONTENT = """title, category, city, latitude, longitude, author_id, tags, published_at, expires_at, attributes,
     deleted_at"""
@@ -80,15 +76,11 @@ _PINNED = text("""
 _DELETE = text("""
     UPDATE posts SET deleted_at = clock_timestamp(), changed_at = clock_timestamp()
     WHERE post_id = :post_id AND deleted_at IS NULL RETURNING post_id""")
-_BY_ID = text(f"SELECT {_COLUMNS} FROM posts WHERE post_id = ANY(:ids) AND deleted_at IS NULL")  # noqa: S608
+_BY_ID = text(f"SELECT {COLUMNS} FROM posts WHERE post_id = ANY(:ids) AND deleted_at IS NULL")  # noqa: S608
 _CANDIDATES = text(f"""
-    SELECT {_COLUMNS} FROM posts
+    SELECT {COLUMNS} FROM posts
     WHERE post_id > :after AND NOT hidden AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now())
     ORDER BY post_id LIMIT :page_size""")  # noqa: S608
-_CHANGED = text(f"""
-    SELECT {_COLUMNS}, deleted_at, changed_at FROM posts
-    WHERE changed_at >= least(CAST(:moment AS timestamptz), now()) - CAST(:overlap AS interval)
-    ORDER BY changed_at, post_id""").bindparams(overlap=OVERLAP)  # noqa: S608
 _COUNT = text("SELECT count(*) FROM posts WHERE deleted_at IS NULL")
 
 
@@ -113,15 +105,6 @@ class PostRow:
     picture_print: int | None = None  # likewise
     hidden: bool | None = None
     pinned_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PostChange:
-    """A post as it is now, and when it became so."""
-
-    post: Post
-    deleted: bool
-    changed_at: datetime  # UTC, aware
 
 
 async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow], *, erased: ErasedUsers) -> frozenset[str]:
@@ -206,33 +189,10 @@ async def stream_candidates(database: AsyncEngine, *, page_size: int) -> AsyncIt
             return
 
 
-async def changed_since(database: AsyncEngine, moment: datetime) -> list[PostChange]:
-    """Posts changed since the look whose latest change was at `moment`, oldest change first, hidden and deleted ones
-    included, and some that were seen then: a change is stamped before it is committed. What comes after the database's
-    clock was set back is stamped earlier than what came before.
-    """
-    async with transaction(database) as connection:
-        rows = (await connection.execute(_CHANGED, {"moment": moment})).mappings()
-        return [PostChange(post_of(row), row["deleted_at"] is not None, row["changed_at"]) for row in rows]
-
-
-async def catalogue_clock(database: AsyncEngine) -> datetime:
-    """The clock that stamps changes; that of another machine may differ."""
-    async with transaction(database) as connection:
-        moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
-        return moment
-
-
 async def count_posts(database: AsyncEngine) -> int:
     """How many posts there are, hidden ones included, deleted ones not."""
     async with transaction(database) as connection:
         return int(await connection.scalar(_COUNT) or 0)
-
-
-async def announce_change(cache: Cache) -> None:
-    """Tell every process that some post has changed; call it after the commit. Raises Unavailable."""
-    async with cache.use() as client:
-        await client.incr(VERSION_KEY)
 
 
 def post_of(row: RowMapping) -> Post:

@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 
 from app.errors import Unavailable
 from app.storage.cache import Cache
-from app.storage.posts import VERSION_KEY as POSTS_VERSION_KEY
+from app.storage.post_changes import VERSION_KEY as POSTS_VERSION_KEY
 from app.storage.reservations import NOTHING_RESERVED, Reservations, reserved_key
 from app.storage.user_bytes import CachedLog, CachedPeers
 from app.storage.user_log import UserLog

@@ -1,7 +1,7 @@
 """From posts in the stores to a view that requests can use, and its freshness."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from app.candidates.encode import TOKENS_FILE
 from app.candidates.generation import POINTER, GenerationFolder
 from app.candidates.reindex import run_reindex
 from app.candidates.serving import ServingCandidates
@@ -218,6 +219,44 @@ async def test_a_post_hidden_while_a_generation_is_loaded_is_hidden_before_and_a
 
     assert after.generation == second
     assert not any(view.alive[view.row_of["p1"]] for view in (before, after) if "p1" in view.row_of)
+
+
+@contextmanager
+def tokens_damaged(stores):
+    """The cache of tokens is no database meanwhile."""
+    file = stores.settings.home / TOKENS_FILE
+    whole = file.read_bytes()
+    for rest in file.parent.glob(f"{file.name}-*"):  # of the write-ahead log
+        rest.unlink()
+    file.write_bytes(b"no database" * 1000)
+    yield
+    file.write_bytes(whole)
+
+
+async def test_a_generation_that_cannot_encode_does_not_serve_and_is_tried_again(serving, stores):
+    before = serving.generation.manifest.generation
+    hidden = next(iter(serving.view().columns.post_ids))
+    after = await run_reindex(stores, requested_by="test")
+    await set_hidden(stores, hidden, hidden=True)
+
+    with tokens_damaged(stores), pytest.raises(Unavailable, match="token cache"):
+        await serving.refresh()
+    assert serving.generation.manifest.generation == before
+
+    await serving.refresh()
+    assert serving.generation.manifest.generation == after
+    assert not serving.view().alive[serving.view().row_of[hidden]]
+
+
+async def test_posts_whose_encoding_failed_are_encoded_later(serving, stores):
+    with tokens_damaged(stores):
+        await save_posts(stores, [PostRecord(post_id=f"new-{number}", title="新的") for number in range(3)])
+        await serving.refresh()
+        with pytest.raises(Unavailable, match="token cache"):
+            await serving._encode_waiting()
+
+    async with running(serving):
+        await until(lambda: len(serving.view().columns) == WORLD.posts_count + 3)
 
 
 async def test_a_damaged_generation_is_refused_and_the_old_one_serves_on(serving, stores):

@@ -5,7 +5,8 @@ import pytest
 from app.domain import PictureStatus
 from app.errors import UnknownId
 from app.intake.posts import PostRecord, delete_post, save_picture, save_posts, set_hidden
-from app.storage.posts import VERSION_KEY, posts_by_id
+from app.storage.post_changes import VERSION_KEY
+from app.storage.posts import posts_by_id
 from app.storage.stores import Stores
 from tests.intake.records import NOON, given_posts, picture, rows
 

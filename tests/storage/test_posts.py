@@ -4,12 +4,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.domain import PictureStatus, Post
+from app.storage.post_changes import PostChange, announce_change, changed_since
+from app.storage.postgres import transaction
 from app.storage.posts import (
     PostRow,
-    announce_change,
-    changed_since,
     count_posts,
     mark_deleted,
     posts_by_id,
@@ -27,6 +28,12 @@ NOW = datetime.now(UTC)
 
 async def candidates(stores: Stores, *, page_size: int) -> list[list[str]]:
     return [[post.post_id for post in page] async for page in stream_candidates(stores.database, page_size=page_size)]
+
+
+async def changes_since(stores: Stores, moment: datetime, *, page_size: int = 2) -> list[PostChange]:
+    pages = [page async for page in changed_since(stores.database, moment, page_size=page_size)]
+    assert all(0 < len(page) <= page_size for page in pages)
+    return [change for page in pages for change in page]
 
 
 async def test_unknown_ids_are_simply_not_there(stores: Stores):
@@ -64,14 +71,14 @@ async def test_hidden_deleted_and_expired_posts_are_no_candidates(stores: Stores
 
 async def test_every_kind_of_change_is_reported_since_its_moment(stores: Stores):
     await upsert_posts(stores.database, [PostRow(f"p{n}", "title") for n in range(5)], erased=stores.erased)
-    start = max(change.changed_at for change in await changed_since(stores.database, NOW - timedelta(days=1)))
+    start = max(change.changed_at for change in await changes_since(stores, NOW - timedelta(days=1)))
 
     await upsert_posts(stores.database, [PostRow("p0", "new title"), PostRow("p4", "title")], erased=stores.erased)
     await set_hidden(stores.database, "p1", hidden=True)
     await mark_deleted(stores.database, "p2")
     await set_picture(stores.database, "p3", picture_status=PictureStatus.STORED, picture_hash="ab" * 32)
 
-    changes = [one for one in await changed_since(stores.database, start) if one.changed_at > start]
+    changes = [one for one in await changes_since(stores, start) if one.changed_at > start]
     assert [(one.post.post_id, one.deleted, one.post.hidden) for one in changes] == [
         ("p0", False, False),
         ("p1", False, True),
@@ -79,6 +86,18 @@ async def test_every_kind_of_change_is_reported_since_its_moment(stores: Stores)
         ("p3", False, False),
     ]
     assert changes[3].post.picture_hash == "ab" * 32
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 10])
+async def test_changes_of_one_moment_come_once_in_pages_of_any_size(stores: Stores, page_size: int):
+    ids = [f"p{number}" for number in range(5)]
+    await upsert_posts(stores.database, [PostRow(post_id, "title") for post_id in ids], erased=stores.erased)
+    async with transaction(stores.database) as connection:
+        await connection.execute(text("UPDATE posts SET changed_at = now()"))
+
+    changes = await changes_since(stores, NOW - timedelta(days=1), page_size=page_size)
+
+    assert [change.post.post_id for change in changes] == ids
 
 
 async def test_a_row_may_bring_its_picture_and_its_state(stores: Stores):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import text
 
 from app.intake.posts import PostRecord, save_picture, save_posts
 from app.storage.missing_prints import add_missing_prints
+from app.storage.post_changes import changed_since
 from app.storage.postgres import transaction
-from app.storage.posts import changed_since, posts_by_id
+from app.storage.posts import posts_by_id
 from app.storage.prints import print_of
 from app.storage.stores import Stores
 from tests.storage.logbook import START
@@ -69,6 +71,10 @@ async def test_a_print_comes_with_the_picture(stores: Stores):
     assert (await posts_by_id(stores.database, ["p"]))["p"].picture_print == print_of(encoded(picture(1)))
 
 
+async def stamps(stores: Stores) -> dict[str, datetime]:
+    return {one.post.post_id: one.changed_at async for page in changed_since(stores.database, START) for one in page}
+
+
 @pytest.mark.anyio
 async def test_missing_prints_are_added_without_making_the_posts_look_changed(stores: Stores):
     await save_posts(stores, [PostRecord(post_id=one, title="t") for one in ("p", "q", "plain")])
@@ -76,7 +82,7 @@ async def test_missing_prints_are_added_without_making_the_posts_look_changed(st
         await save_picture(stores, one, encoded(picture(1)))
     async with transaction(stores.database) as connection:
         await connection.execute(text("UPDATE posts SET picture_print = NULL"))
-    before = {one.post.post_id: one.changed_at for one in await changed_since(stores.database, START)}
+    before = await stamps(stores)
 
     assert await add_missing_prints(stores.database, stores.pictures) == 1  # one picture, of two posts
     assert await add_missing_prints(stores.database, stores.pictures) == 0
@@ -84,4 +90,4 @@ async def test_missing_prints_are_added_without_making_the_posts_look_changed(st
     posts = await posts_by_id(stores.database, ["p", "q", "plain"])
     assert posts["p"].picture_print == posts["q"].picture_print == print_of(encoded(picture(1)))
     assert posts["plain"].picture_print is None
-    assert {one.post.post_id: one.changed_at for one in await changed_since(stores.database, START)} == before
+    assert await stamps(stores) == before
