@@ -136,16 +136,19 @@ class Flights(Generic[Loaded]):
         return self._under_way.get((self._breaker.recoveries, key))
 
     def _begin(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Loaded]]) -> asyncio.Task[Loaded]:
-        name = (self._breaker.recoveries, key)
+        name, began = (self._breaker.recoveries, key), time.monotonic()
         task = self._under_way[name] = asyncio.create_task(load())
-        task.add_done_callback(lambda done: self._land(name, done))
+        task.add_done_callback(lambda done: self._land(name, done, began))
         return task
 
-    def _land(self, name: tuple[int, Hashable], task: asyncio.Task[Loaded]) -> None:
+    def _land(self, name: tuple[int, Hashable], task: asyncio.Task[Loaded], began: float) -> None:
         if self._under_way.get(name) is task:
             del self._under_way[name]
-        if not task.cancelled():
-            task.exception()  # seen here too: its callers may have gone
+        if task.cancelled() or task.exception() is not None:
+            return
+        # Whoever tried with half the patience may have gone: what is quick enough for others lets them come again.
+        if time.monotonic() - began <= self._patience_seconds:
+            self._breaker.answered()
 
 
 def _silent(when: str) -> Unavailable:

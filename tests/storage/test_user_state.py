@@ -404,3 +404,22 @@ async def test_nobody_joins_a_load_that_died_with_the_link_once_the_source_answe
     assert await flights.join("other", answer) == "answered"
 
     assert await flights.join("dead", answer) == "answered"
+
+
+async def test_a_source_that_needs_most_of_the_patience_counts_as_well_again():
+    flights: Flights[str] = Flights(Breaker(pause_seconds=0), patience_seconds=0.2)
+
+    async def fail() -> str:
+        raise Unavailable("gone", store="database")
+
+    async def answer() -> str:
+        await asyncio.sleep(0.15)
+        return "answered"
+
+    with pytest.raises(Unavailable):
+        await flights.join("one", fail)
+    with pytest.raises(Unavailable):
+        await flights.join("other", answer)  # who tries waits half as long
+    await asyncio.sleep(0.1)
+
+    assert await flights.join("third", answer) == "answered"
