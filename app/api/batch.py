@@ -50,11 +50,14 @@ async def recommend_batch(
     state.candidates.view()  # without a generation this is a problem with a status, not a stream that breaks off
     if state.batch.locked():
         raise Unavailable(ONE_AT_A_TIME)
-    return Lines(_lines(state, body, language_of(body.language, accepted)))
+    lines = _lines(state, body, language_of(body.language, accepted))
+    await anext(lines)  # it is this one's turn from now on, and no other's that comes before the first line is sent
+    return Lines(lines)
 
 
 async def _lines(state: ApiState, body: BatchBody, language: Language) -> AsyncIterator[bytes]:
     async with state.batch:
+        yield b""
         for user_id in dict.fromkeys(body.user_ids):
             defaults = await page_defaults(state, body, user_id)
             content = await page_content(state, body.to_request(user_id, defaults, language=language))

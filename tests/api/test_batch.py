@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -52,6 +53,15 @@ async def test_a_second_batch_is_told_to_wait(ops: httpx.AsyncClient, state: Api
     async with state.batch:  # as long as one is being written
         assert (await ops.post("/recommend/batch", json={"user_ids": ["u1"]})).status_code == 503
 
+    assert len(await lines(ops, user_ids=["u1"])) == 1
+
+
+async def test_of_two_batches_at_the_same_moment_one_is_told_to_wait(ops: httpx.AsyncClient) -> None:
+    body = {"user_ids": [f"u{number}" for number in range(20)]}
+
+    answers = await asyncio.gather(*(ops.post("/recommend/batch", json=body) for _ in range(2)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 503]
     assert len(await lines(ops, user_ids=["u1"])) == 1
 
 
