@@ -30,8 +30,7 @@ async def export_to(stores: Stores, folder: Path, progress: Progress = silent) -
     gives out; a file that could not be finished is then called .unfinished.
     """
     began = time.monotonic()
-    # Batch work may take its time over a statement; requests of the API may not.
-    database = async_engine(stores.addresses.database_url, statement_timeout_seconds=None, pool_size=1)
+    database = async_engine(stores.addresses.database_url, pool_size=1)
     report = ExportReport(folder)
     try:
         with _disk_trouble_told(folder):

@@ -60,8 +60,7 @@ async def import_files(
     for path in (posts, users, exposures, behaviours):
         if path is not None:
             reader_of(path)
-    # Batch work may take its time over a statement; requests of the API may not.
-    database = async_engine(stores.addresses.database_url, statement_timeout_seconds=None, pool_size=2)
+    database = async_engine(stores.addresses.database_url, pool_size=2)
     run = _Import(replace(stores, database=database), progress)
     try:
         with _rare_collections():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -12,13 +13,14 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import BadSettings, Unavailable
+from app.settings import LONGEST_STATEMENT_SECONDS
 from app.tracing import span
 
 SyncEngine = Engine  # the name outside storage, where SQLAlchemy is not known
@@ -56,10 +58,9 @@ def driver_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg", query=LINK_LIMITS | dict(parsed.query))
 
 
-def _connect_arguments(statement_timeout_seconds: float | None) -> dict[str, object]:
+def _connect_arguments(statement_timeout_seconds: float) -> dict[str, object]:
     options = "-c timezone=UTC -c synchronous_commit=on" + "".join(f" -c {limit}" for limit in SERVER_LINK_LIMITS)
-    if statement_timeout_seconds is not None:
-        options += f" -c statement_timeout={int(statement_timeout_seconds * 1000)}"
+    options += f" -c statement_timeout={int(statement_timeout_seconds * 1000)}"
     return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}
 
 
@@ -82,18 +83,35 @@ class _LimitedConnection(psycopg.AsyncConnection[Any]):
             link.shutdown(socket.SHUT_RDWR)
 
 
+class _LimitedSyncConnection(psycopg.Connection[Any]):
+    """The same for the trainer."""
+
+    silence_seconds = 0.0
+
+    def wait(self, gen: PQGen[Result], *arguments: Any, **options: Any) -> Result:  # noqa: ANN401 (of psycopg)
+        """What comes of one exchange with the server. Raises psycopg.OperationalError."""
+        began = time.monotonic()
+        try:
+            return super().wait(gen, *arguments, **{"timeout": self.silence_seconds} | options)
+        except psycopg.OperationalError:
+            if time.monotonic() - began >= self.silence_seconds:
+                self.pgconn.finish()  # what was asked may still be under way: nobody is to use this connection again
+            raise
+
+
 async def _connect(*arguments: Any, silence_seconds: float, **options: Any) -> _LimitedConnection:  # noqa: ANN401
     connection = await _LimitedConnection.connect(*arguments, **options)
     connection.silence_seconds = silence_seconds
     return connection
 
 
-def async_engine(url: str, *, statement_timeout_seconds: float | None, pool_size: int = 8) -> AsyncEngine:
-    """Engine of the API and of intake. None as the time limit is for batch work only."""
+def async_engine(
+    url: str, *, statement_timeout_seconds: float = LONGEST_STATEMENT_SECONDS, pool_size: int = 8
+) -> AsyncEngine:
+    """Engine of the API and of intake; batch work may take its time over a statement, requests of the API may not."""
     arguments = _connect_arguments(statement_timeout_seconds)
-    if statement_timeout_seconds is not None:
-        silence_seconds = statement_timeout_seconds + SILENCE_SECONDS
-        arguments["async_creator_fn"] = partial(_connect, silence_seconds=silence_seconds)
+    silence_seconds = statement_timeout_seconds + SILENCE_SECONDS
+    arguments["async_creator_fn"] = partial(_connect, silence_seconds=silence_seconds)
     return create_async_engine(
         driver_url(url),
         pool_size=pool_size,
@@ -105,15 +123,23 @@ def async_engine(url: str, *, statement_timeout_seconds: float | None, pool_size
     )
 
 
-def sync_engine(url: str) -> Engine:
+def sync_engine(url: str, *, statement_timeout_seconds: float = LONGEST_STATEMENT_SECONDS) -> Engine:
     """Engine of the trainer's log stream and of migrations."""
-    return create_engine(
+    engine = create_engine(
         driver_url(url),
         pool_size=2,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args=_connect_arguments(None),
+        connect_args=_connect_arguments(statement_timeout_seconds),
     )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> psycopg.Connection:
+        connection = _LimitedSyncConnection.connect(*arguments, **options)
+        connection.silence_seconds = statement_timeout_seconds + SILENCE_SECONDS
+        return connection
+
+    return engine
 
 
 def _translate(error: DBAPIError | PoolTimeout | OSError) -> Exception:

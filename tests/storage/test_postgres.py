@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import socket
 import threading
 import time
@@ -156,11 +157,31 @@ def test_the_trainer_is_told_of_a_link_that_leads_nowhere(database_url: str, ask
     engine.dispose()
 
 
+def test_the_trainer_does_not_wait_for_a_frozen_server_for_ever_and_goes_on_once_it_is_whole(database_url: str) -> None:
+    engine = sync_engine(database_url, statement_timeout_seconds=0.5)
+    with ends_within(10), pytest.raises(Unavailable), sync_transaction(engine) as connection:
+        ask_while_frozen(connection)
+
+    with sync_transaction(engine) as connection:
+        assert connection.execute(text("SELECT 'whole'")).scalar_one() == "whole"
+    engine.dispose()
+
+
+def ask_while_frozen(connection: Connection) -> None:
+    """The server's process for this connection is stopped before it is asked."""
+    backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        connection.execute(text("SELECT 1"))
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
 def test_a_long_statement_on_a_good_link_is_waited_for(database_url: str) -> None:
     engine = sync_engine(f"{database_url}?{SOON}")
 
     with sync_transaction(engine) as connection:
-        answer = connection.execute(text("SELECT 'done' FROM pg_sleep(5)")).scalar_one()
+        answer = connection.execute(text("SELECT 'done' FROM pg_sleep(3)")).scalar_one()
     engine.dispose()
 
     assert answer == "done"
