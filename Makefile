@@ -29,13 +29,13 @@ serve: install
 bench: install-dev
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
-# Half of their time the tests wait, so several run at once; but those that hold limits of time have the machine to themselves.
+# Half of their time the tests wait, so several run at once; fewer of those that hold limits of time.
 test: install-dev
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m pytest -m "not trust" --numprocesses 3 --dist loadfile; others=$$?; \
-	$(BIN)/python -m pytest -m trust && exit $$others
+	$(BIN)/python -m pytest -m trust --numprocesses 2 --dist loadfile && exit $$others
 endif
 
 trust: install-dev

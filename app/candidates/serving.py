@@ -68,13 +68,18 @@ class ServingCandidates:
         return self._view
 
     async def run(self) -> None:
-        """Follow the pointer and the changes until cancelled."""
+        """Follow the pointer and the changes until cancelled; what keeps it from that is said once."""
+        said = None
         while True:
             pause_seconds = POLL_SECONDS
-            with contextlib.suppress(Unavailable):
+            try:
                 await self.refresh()
                 await self._encode_waiting()
-                pause_seconds = 0 if self._waiting else POLL_SECONDS
+                said, pause_seconds = None, 0 if self._waiting else POLL_SECONDS
+            except Unavailable as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("the catalogue cannot be followed, it is tried again: %s", said)
             await asyncio.sleep(pause_seconds)
 
     def is_behind(self, version: int | None) -> bool:

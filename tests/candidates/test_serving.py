@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.candidates.encode import TOKENS_FILE
 from app.candidates.generation import POINTER, GenerationFolder
 from app.candidates.reindex import run_reindex
-from app.candidates.serving import ServingCandidates
+from app.candidates.serving import POLL_SECONDS, ServingCandidates
 from app.errors import Conflict, Unavailable
 from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden, set_pinned
 from app.storage.jobs import JobKind, JobState, create_job, latest_jobs
@@ -248,14 +248,14 @@ async def test_a_generation_that_cannot_encode_does_not_serve_and_is_tried_again
     assert not serving.view().alive[serving.view().row_of[hidden]]
 
 
-async def test_posts_whose_encoding_failed_are_encoded_later(serving, stores):
-    with tokens_damaged(stores):
-        await save_posts(stores, [PostRecord(post_id=f"new-{number}", title="新的") for number in range(3)])
-        await serving.refresh()
-        with pytest.raises(Unavailable, match="token cache"):
-            await serving._encode_waiting()
-
+async def test_posts_whose_encoding_failed_are_encoded_later_and_it_is_said_once(serving, stores, caplog):
     async with running(serving):
+        with tokens_damaged(stores):
+            await save_posts(stores, [PostRecord(post_id=f"new-{number}", title="新的") for number in range(3)])
+            await until(lambda: "token cache" in caplog.text)
+            await asyncio.sleep(3 * POLL_SECONDS)
+        assert caplog.text.count("token cache") == 1
+
         await until(lambda: len(serving.view().columns) == WORLD.posts_count + 3)
 
 
