@@ -172,7 +172,12 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_worker: bool
         )
         config = uvicorn.Config(
             app,
-            http=WireProtocol.behind(turnstile, head_seconds=settings.head_seconds),
+            http=WireProtocol.behind(
+                turnstile,
+                head_seconds=settings.head_seconds,
+                body_seconds=settings.body_seconds,
+                body_bytes=settings.request_max_bytes,
+            ),
             log_config=None,
             access_log=False,
             server_header=False,

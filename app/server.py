@@ -45,9 +45,15 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self._replaced is not None:
             parent = sys.stdin.fileno()
-            asyncio.get_running_loop().add_reader(parent, self.handle_exit, signal.SIGTERM, None)
+            asyncio.get_running_loop().add_reader(parent, self._end_with, parent)
             with suppress(OSError):  # it is gone: the reader will know
                 os.write(parent, READY)
+
+    def _end_with(self, parent: int) -> None:
+        """End at once: the parent is gone, and another may want the port."""
+        asyncio.get_running_loop().remove_reader(parent)  # it would call in every turn of the loop
+        self._stopping.set()
+        self.handle_exit(signal.SIGTERM, None)
 
     def _stop(self, number: int) -> None:
         if number == signal.SIGINT or self._stopping.is_set():

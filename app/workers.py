@@ -129,6 +129,8 @@ class Place:
 
         One that was killed (a negative code) has not given up.
         """
+        if self._stopping.is_set():  # while the stores opened; nobody listens any longer
+            return 0
         worker = self._worker = await self._begin()
         while not self._stopping.is_set():
             was_ready = await self._unless_stopping(worker.is_ready())

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from asyncio import Event
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.workers import RETRY_SECONDS, Place, Worker
+from app.workers import RETRY_SECONDS, ROOT, Place, Worker
 
 pytestmark = pytest.mark.anyio
 SERVES = "import os, signal; os.write(0, b'\\n'); signal.pause()"
@@ -24,6 +25,21 @@ LEAVES_SLOWLY = (
 )
 CANNOT_START = "import sys; sys.exit(3)"
 NO_PROCESS = ""
+PARENT = """
+import asyncio, socket, sys
+from app.settings import Settings
+from app.workers import Workers
+
+async def serve(listener):
+    workers = Workers(Settings(workers=2), listener)
+    workers.heed_hangups()
+    print("opens its stores", flush=True)
+    while listener.fileno() >= 0:
+        await asyncio.sleep(0.01)
+    return await workers.run()
+
+sys.exit(asyncio.run(serve(socket.create_server(("127.0.0.1", 0)))))
+"""
 
 
 class Beginnings:
@@ -124,3 +140,18 @@ async def test_a_first_worker_that_cannot_start_gives_up_and_a_later_one_does_no
     async with kept(begin):
         os.kill(begin.process_ids[0], signal.SIGKILL)
         await until(lambda: begin.tries == 2)
+
+
+def test_a_service_whose_terminal_is_closed_while_it_opens_its_stores_ends_without_a_word():
+    ours, theirs = os.openpty()
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=pipe, stderr=pipe, start_new_session=True) as parent:
+        os.close(theirs)
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"opens its stores\n"
+        os.close(ours)  # who started it this way is not its leader: the kernel sends no signal
+        parent.send_signal(signal.SIGHUP)
+        _, complaint = parent.communicate(timeout=30)
+
+    assert (parent.returncode, complaint) == (0, b"")

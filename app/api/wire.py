@@ -24,21 +24,31 @@ class WireProtocol(HttpToolsProtocol):
     """Cuts connections on which no whole head arrives in time; uvicorn itself would wait for ever."""
 
     head_seconds: float  # from the opening of the connection, or its first byte after a pause, to the end of the head
+    body_seconds: float  # for the rest of a body whose request was answered before it had arrived
+    body_bytes: int  # that are taken of such a rest: at the end of a connection that has sent more, answers are lost
     unread_seconds: float
     turnstile: Turnstile
     _unread_timer: asyncio.TimerHandle | None = None  # while more waits to be sent than should, or the end of all
     _head_timer: asyncio.TimerHandle | None = None  # of what is turned away: to the end of its body
     _head_bytes = 0
+    _rest_timer: asyncio.TimerHandle | None = None  # while the rest of a body comes whose request is answered
+    _rest_bytes = 0
     _is_dropped = False  # nothing is made of the request under way
     _answer: Refusal | None = None  # for a request that is turned away, once its body has arrived
 
     @classmethod
     def behind(
-        cls, turnstile: Turnstile, *, head_seconds: float, unread_seconds: float = UNREAD_SECONDS
+        cls,
+        turnstile: Turnstile,
+        *,
+        head_seconds: float,
+        body_seconds: float,
+        body_bytes: int,
+        unread_seconds: float = UNREAD_SECONDS,
     ) -> type[WireProtocol]:
         """The protocol with these: uvicorn makes one per connection, and passes nothing of ours to it."""
-        given = {"turnstile": turnstile, "head_seconds": head_seconds, "unread_seconds": unread_seconds}
-        return type(cls.__name__, (cls,), given)
+        limits = {"head_seconds": head_seconds, "body_seconds": body_seconds, "body_bytes": body_bytes}
+        return type(cls.__name__, (cls,), {"turnstile": turnstile, "unread_seconds": unread_seconds, **limits})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -48,12 +58,14 @@ class WireProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
         self._head_arrived()
+        self._rest_arrived()
         self._was_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have arrived."""
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self._head_timer is None and self._rest_timer is None:
             self._expect_head()
         self._head_bytes += len(data)
         super().data_received(data)
@@ -83,12 +95,19 @@ class WireProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
-        if not self._is_dropped:
+        if self._rest_timer is not None:
+            self._rest_bytes += len(body)
+            if self._rest_bytes > self.body_bytes:
+                self._hang_up()
+        elif not self._is_dropped:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is whole."""
-        if not self._is_dropped:
+        if self._rest_timer is not None:
+            self._rest_arrived()
+            self._expect_another()
+        elif not self._is_dropped:
             super().on_message_complete()
         elif self._answer is not None:
             self._turn_away(self._answer, keep_alive=self._can_go_on())
@@ -113,6 +132,9 @@ class WireProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reading()
+        elif self.cycle.response_complete and self.cycle.more_body:  # else another request has its turn
+            self._rest_bytes = 0
+            self._rest_timer = self.loop.call_later(self.body_seconds, self._hang_up)
 
     def timeout_keep_alive_handler(self) -> None:
         """No further request has come."""
@@ -140,6 +162,16 @@ class WireProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _rest_arrived(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+
+    def _expect_another(self) -> None:
+        """Let the connection rest until its next request, but not for long."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _too_slow(self) -> None:
         """Hang up, with the answer to whom there is one for."""
@@ -169,9 +201,7 @@ class WireProtocol(HttpToolsProtocol):
         elif hangs_up:
             self._hang_up()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._expect_another()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer and hang up."""

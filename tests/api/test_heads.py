@@ -95,7 +95,8 @@ async def port() -> AsyncIterator[int]:
         with suppress(ClientDisconnect):
             await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
 
-    protocol = WireProtocol.behind(Turnstile({}, Metrics(), asyncio.Event()), head_seconds=1)
+    turnstile = Turnstile({}, Metrics(), asyncio.Event())
+    protocol = WireProtocol.behind(turnstile, head_seconds=1, body_seconds=1, body_bytes=1 << 20)
     config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, port=0)
     async with running(uvicorn.Server(config)) as port:
         yield port

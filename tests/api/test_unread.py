@@ -62,7 +62,8 @@ async def service() -> AsyncIterator[Service]:
         await Response(b"x" * int(scope["path"].strip("/")))(scope, receive, send)
 
     turnstile = Turnstile({}, Metrics(), asyncio.Event())
-    protocol = WireProtocol.behind(turnstile, head_seconds=20, unread_seconds=UNREAD_SECONDS)
+    limits = {"head_seconds": 20, "body_seconds": 20, "unread_seconds": UNREAD_SECONDS}
+    protocol = WireProtocol.behind(turnstile, body_bytes=1 << 20, **limits)
     patience = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
     server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, **patience))
     server.config.load()

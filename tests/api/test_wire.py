@@ -50,7 +50,7 @@ async def service(head_seconds: float) -> AsyncIterator[Service]:
     metrics, stopping = Metrics(), asyncio.Event()
     lane = Lane("serving", places=1, metrics=metrics, queue_seconds=60)
     turnstile = Turnstile({(method, "/recommend"): lane for method in ("GET", "POST")}, metrics, stopping)
-    protocol = WireProtocol.behind(turnstile, head_seconds=head_seconds)
+    protocol = WireProtocol.behind(turnstile, head_seconds=head_seconds, body_seconds=20, body_bytes=1 << 20)
     answered: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
