@@ -34,6 +34,7 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
     """Say what is known of a user; it replaces what was said before, and finds people with matching attributes.
 
     With `"personalised": false` the user's lists are made of popular and fresh posts alone, from the next request on.
+    It answers 503 when the cache could not be told; repeat it then.
     """
     if body.attributes is None and body.personalised is None:
         raise BadInput("say something of the user: attributes, or personalised")
