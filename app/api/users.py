@@ -83,7 +83,10 @@ async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, st
 
 @router.get("/users/{user_id:path}/export", dependencies=[ADMIN], response_model=PersonAnswer)
 async def export_user(user_id: PathId, request: Request, state: State) -> Response:
-    """Everything that is kept of one person, as of one moment: for the person who asks for it."""
+    """Everything that is kept of one person, as of one moment: for the person who asks for it.
+
+    Rejected items are whole and may name other people: look through `dead_letters` before you hand them over.
+    """
     note(request, subject=state.stores.erased.subject_of(user_id))
     pieces = person_document(state.stores.database, user_id)
     first = await anext(pieces)  # what goes wrong by now is still a problem with a status
