@@ -130,7 +130,7 @@ class PersonAnswer(BaseModel):
             "exposures": [{"exposure_id": "e1", "post_id": "p1", "shown_at": "2026-03-01T12:00:00+00:00"}],
             "behaviours": [],
             "not_interested": [],
-            "peers": [],
+            "peers": [{"kind": "similar_user", "overlap": 0.5, "count": 3}],
             "authored_posts": [],
             "dead_letters": [],
         }

@@ -34,6 +34,7 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
     """Say what is known of a user; it replaces what was said before, and finds people with matching attributes.
 
     With `"personalised": false` the user's lists are made of popular and fresh posts alone, from the next request on.
+    It answers 503 when the cache could not be told; repeat it then.
     """
     if body.attributes is None and body.personalised is None:
         raise BadInput("say something of the user: attributes, or personalised")
@@ -82,7 +83,10 @@ async def delete_user(user_id: PathId, request: Request, caller: AdminCaller, st
 
 @router.get("/users/{user_id:path}/export", dependencies=[ADMIN], response_model=PersonAnswer)
 async def export_user(user_id: PathId, request: Request, state: State) -> Response:
-    """Everything that is kept of one person, as of one moment: for the person who asks for it."""
+    """Everything that is kept of one person, as of one moment: for the person who asks for it.
+
+    Rejected items are whole and may name other people: look through `dead_letters` before you hand them over.
+    """
     note(request, subject=state.stores.erased.subject_of(user_id))
     pieces = person_document(state.stores.database, user_id)
     first = await anext(pieces)  # what goes wrong by now is still a problem with a status

@@ -23,6 +23,8 @@ from app.storage.stores import Stores
 
 RAW_CHARACTERS = 10_000
 PATIENCE_SECONDS = 60.0  # for another who has the folder
+# What is read as another text than it is written: escapes, and numbers.
+_WRITTEN_OTHERWISE = re.compile(r"\\|\d[eE]|\d{19}")
 
 
 class RejectsFile:
@@ -97,15 +99,28 @@ class RejectsFile:
 
 
 def erase_rejects(folder: Path, user_id: str) -> int:
-    """Drop every line of the rejects files that holds the id as a word of its own; how many that were.
+    """Drop every line of the rejects files that names the person; how many that were.
 
     An import under way drops its own when it ends. Raises Unavailable when a file cannot be written anew.
     """
-    forms = {user_id, json.dumps(user_id)[1:-1], json.dumps(user_id, ensure_ascii=False)[1:-1]}
-    named = re.compile("|".join(rf"(?<![\w-]){re.escape(form)}(?![\w-])" for form in forms))
     with _as_unavailable(folder), _alone(folder):
         files = sorted(folder.glob("*.rejects.jsonl"))
-        return sum(_without_lines(file, lambda raw: named.search(raw) is not None) for file in files)
+        return sum(_without_lines(file, _naming(user_id)) for file in files)
+
+
+def _naming(user_id: str) -> Callable[[str], bool]:
+    """Whether a row names the person: the id is a word of its own in it, or what some part of it is read as."""
+    forms = {user_id, json.dumps(user_id)[1:-1], json.dumps(user_id, ensure_ascii=False)[1:-1]}
+    word = re.compile("|".join(rf"(?<![\w-]){re.escape(form)}(?![\w-])" for form in forms))
+    bare = user_id.replace('"', "")
+
+    def is_named(raw: str) -> bool:
+        # Reading takes long: not where nothing but quotes can stand between the id and its text.
+        if bare not in raw.replace('"', "") and not _WRITTEN_OTHERWISE.search(raw):
+            return False
+        return word.search(raw) is not None or user_id in mentions_in(raw)
+
+    return is_named
 
 
 def delete_rejects(folder: Path, *, before: float | None) -> int:

@@ -39,7 +39,11 @@ class Erased:
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
-    """Commit a batch of users and say so to the caches; of several with one id the last counts."""
+    """Commit a batch of users and say so to the caches; of several with one id the last counts.
+
+    Safe to repeat. Raises Unavailable when the cache is away and may still have a personal list of a user who wants
+    none: the tables are written by then, and repeating the call finishes the work.
+    """
     last = {record.user_id: record for record in records}
     rows = [
         UserRow(user_id, record.attributes, traits_of(record.attributes or {}), record.personalised)
@@ -47,8 +51,11 @@ async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[Item
     ]
     written = await upsert_users(stores.database, rows, erased=stores.erased)
     await forget_peers(stores.cache, written.changed)
-    chosen = [row.user_id for row in rows if row.personalised is not None and row.user_id not in written.erased]
-    await drop_states(stores.cache, chosen)
+    living = [row for row in rows if row.user_id not in written.erased]
+    await forget_users(stores.cache, [row.user_id for row in living if row.personalised])
+    # Unchanged ones too: the call may be the repetition of one that did not reach the cache.
+    if opted_out := [row.user_id for row in living if row.personalised is False]:
+        await drop_states(stores.cache, opted_out)
     return statuses_of_upsert([record.user_id for record in records], written.changed, erased=written.erased)
 
 

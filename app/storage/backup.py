@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.storage.embedded import store_addresses
 from app.storage.erased import KEY_FILE
 from app.storage.migrate import migrate
+from app.storage.own_key import put_key
 from app.storage.pictures import PictureFolder
 from app.storage.postgres import driver_url, sync_engine, sync_transaction
 from app.storage.servers import package_folder
@@ -45,6 +46,7 @@ class Backup:
     pictures: int
     generations: tuple[str, ...]
     serving: str | None
+    erasure_key_sha256: str | None = None  # None: there was none, or the backup is of before this was noted
 
 
 def back_up(settings: Settings, folder: Path) -> Backup:
@@ -58,11 +60,13 @@ def back_up(settings: Settings, folder: Path) -> Backup:
         _run("pg_dump", addresses.database_url, "--format=custom", "--no-owner", f"--file={folder / DUMP}")
         pictures = _copy_pictures(settings.pictures, folder / "pictures")
         serving = _copy_generations(settings.generations, folder / "generations")
+        key = folder / KEY_FILE
         with suppress(FileNotFoundError):
-            shutil.copy2(settings.home / KEY_FILE, folder / KEY_FILE)
+            shutil.copy2(settings.home / KEY_FILE, key)
         generations = tuple(sorted(one.name for one in (folder / "generations").iterdir() if one.is_dir()))
         dump = folder / DUMP
-        made = Backup(FORMAT, created_at, _sha256(dump), dump.stat().st_size, pictures, generations, serving)
+        told = (created_at, _sha256(dump), dump.stat().st_size, pictures, generations, serving)
+        made = Backup(FORMAT, *told, _sha256(key) if key.exists() else None)
         (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=2) + "\n")
     return made
 
@@ -78,26 +82,28 @@ def restore(settings: Settings, folder: Path) -> Backup:
         for file in (one for one in settings.pictures.rglob("*") if one.is_file()):
             if pictures.path(_sha256(file)) != file:
                 raise BadArtefact(f"the backup is damaged: picture {file.name} is not what it was")
+        # Before the database: without it the tables would not know who was erased, and no repetition could mend that.
+        with suppress(FileNotFoundError):
+            put_key(settings.home, KEY_FILE, (folder / KEY_FILE).read_bytes())
         options = ("--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction")
         _run("pg_restore", addresses.database_url, *options, str(folder / DUMP))
         migrate(addresses.database_url)
-        with suppress(FileNotFoundError):
-            shutil.copy2(folder / KEY_FILE, settings.home / KEY_FILE)
         if made.serving is not None:
             (settings.generations / POINTER).write_text((folder / "generations" / POINTER).read_text())
     return made
 
 
 def _read(folder: Path) -> Backup:
-    """What the backup says of itself, its dump compared with it."""
+    """What the backup says of itself, its dump and its key compared with it."""
     try:
         made = Backup(**json.loads((folder / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError):
         raise BadInput(f"{folder} holds no whole backup: {MANIFEST} is missing or unreadable") from None
     if made.format != FORMAT:
         raise BadInput(f"the backup has format {made.format}; this version reads {FORMAT}")
-    if not (folder / DUMP).is_file() or _sha256(folder / DUMP) != made.dump_sha256:
-        raise BadArtefact(f"the backup is damaged: {DUMP} is not what it was")
+    for name, sha256 in ((DUMP, made.dump_sha256), (KEY_FILE, made.erasure_key_sha256)):
+        if sha256 is not None and not ((folder / name).is_file() and _sha256(folder / name) == sha256):
+            raise BadArtefact(f"the backup is damaged: {name} is not what it was")
     return made
 
 

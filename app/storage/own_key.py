@@ -24,3 +24,17 @@ def own_key(home: Path, name: str) -> bytes:
             os.link(fresh, path)
         fresh.unlink()
     return path.read_bytes()
+
+
+def put_key(home: Path, name: str, key: bytes) -> None:
+    """Let the secret of that name be this one; on the disk, whole, when it returns."""
+    fresh = home / f".{name}.fresh"
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key)
+        os.fsync(file.fileno())
+    fresh.replace(home / name)
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -42,9 +42,10 @@ _PARTS: Mapping[str, TextClause] = {
     "not_interested": text("""
         SELECT json_build_object('behaviour_id', behaviour_id, 'post_id', post_id, 'at', at)::text
         FROM rejections WHERE user_id = :user_id ORDER BY at, behaviour_id"""),
+    # Who they are is not the person's to know.
     "peers": text("""
-        SELECT json_build_object('user_id', peer_id, 'kind', kind, 'overlap', overlap)::text
-        FROM peers WHERE user_id = :user_id ORDER BY kind, peer_id"""),
+        SELECT json_build_object('kind', kind, 'overlap', overlap, 'count', count(*))::text
+        FROM peers WHERE user_id = :user_id GROUP BY kind, overlap ORDER BY kind, overlap DESC"""),
     "authored_posts": text("""
         SELECT json_build_object('post_id', post_id, 'title', title, 'published_at', published_at)::text
         FROM posts WHERE author_id = :user_id ORDER BY post_id"""),

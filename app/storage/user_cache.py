@@ -84,21 +84,27 @@ async def forget_users(cache: Cache, user_ids: Iterable[str]) -> None:
     Without Redis it is made up for before this process next reads one of them; other processes may then serve the old
     state for up to FRESH_SECONDS.
     """
-    owed, changed = _owed.setdefault(cache, set()), list(user_ids)
-    if len(owed) < OWED_AT_MOST:
-        owed.update(changed)
     with suppress(Unavailable):
-        await _pay(cache, owed, first=changed)
+        await _forget(cache, list(user_ids))
 
 
 async def drop_states(cache: Cache, user_ids: Collection[str]) -> None:
-    """Let these users' cached states serve no more, not even while PostgreSQL is away."""
-    await forget_users(cache, user_ids)
+    """Let these users' cached states serve no more, in no process and not even while PostgreSQL is away.
+
+    Raises Unavailable without Redis; repeat it then.
+    """
+    await _forget(cache, user_ids)
     keys = [key for keys in (keys_of(cache, user_id) for user_id in user_ids) for key in (keys.log, keys.peers)]
-    with suppress(Unavailable):
-        async with cache.use() as redis:
-            if keys:
-                await redis.unlink(*keys)
+    async with cache.use() as redis:
+        if keys:
+            await redis.unlink(*keys)
+
+
+async def _forget(cache: Cache, user_ids: Collection[str]) -> None:
+    owed = _owed.setdefault(cache, set())
+    if len(owed) < OWED_AT_MOST:
+        owed.update(user_ids)
+    await _pay(cache, owed, first=user_ids)
 
 
 async def forget_peers(cache: Cache, user_ids: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from app.api.record_answers import PersonAnswer
 from app.storage.overview import row_counts
+from app.storage.peers import refresh_peers
 from app.storage.stores import Stores
 from app.storage.users import user_by_id
 
@@ -76,7 +77,7 @@ async def test_posts_of_an_erased_author_stay_without_him(
 
 
 async def test_a_person_gets_everything_that_is_kept_of_him_and_nothing_of_others(
-    client: httpx.AsyncClient, ops: httpx.AsyncClient, admin: httpx.AsyncClient
+    client: httpx.AsyncClient, ops: httpx.AsyncClient, admin: httpx.AsyncClient, stores: Stores
 ) -> None:
     await ops.post("/posts", json={"posts": [{"post_id": "p1", "title": "t"}]})
     for user_id in ("u1", "u2"):
@@ -86,11 +87,17 @@ async def test_a_person_gets_everything_that_is_kept_of_him_and_nothing_of_other
         events = [{**shown, "exposure_id": f"{user_id}-{number}"} for number in range(300)]
         await client.post("/exposures", json={"exposures": [*events, {"user_id": user_id, "post_id": "p404"}]})
 
+    await refresh_peers(stores.database, ["u1", "u2"])
+
     answer = await admin.get("/users/u1/export")
 
     document = PersonAnswer.model_validate(answer.json())
     counts = [len(getattr(document, part)) for part in ("user", "traits", "exposures", "behaviours", "dead_letters")]
     assert counts == [1, 1, 300, 300, 1]
+    assert document.peers == [
+        {"kind": "similar_attributes", "overlap": 1, "count": 1},
+        {"kind": "similar_user", "overlap": 1, "count": 1},
+    ]
     assert "u2" not in answer.text
     assert (await admin.get("/users/nobody/export")).status_code == 404
     assert (await admin.get("/audit?limit=1")).json()["entries"][0]["verb"] == "GET /users/{user_id}/export"

@@ -5,6 +5,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.settings import Settings
+from app.storage.stores import Stores
+from tests.intake.records import rows
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("generation")]
 
@@ -40,6 +42,22 @@ async def test_events_are_taken_and_an_erasure_is_not_said_to_be_whole(
 
     assert (await client.post("/exposures", json={"exposures": [shown]})).json()["accepted"] == 1
     assert (await admin.delete("/users/u1")).status_code == 503
+
+
+async def test_attributes_are_taken_and_a_wish_for_no_personal_list_is_to_be_repeated(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    for body, status in (
+        ({"attributes": {"age": 24}}, 200),
+        ({"attributes": {"age": 25}, "personalised": False}, 503),
+        ({"personalised": False}, 503),  # the database has it already, the cache has not
+        ({"personalised": True}, 200),
+    ):
+        answer = await client.put("/users/u1", json=body)
+        assert answer.status_code == status, body
+        assert ("Retry-After" in answer.headers) == (status == 503)
+
+    assert await rows(stores, "attributes, personalised FROM users") == [({"age": 25}, True)]
 
 
 async def test_it_is_ready_and_says_that_it_is_degraded(client: httpx.AsyncClient) -> None:

@@ -84,6 +84,31 @@ async def test_an_import_under_way_keeps_no_row_of_a_person_erased_meanwhile(sto
     assert b"erased-one" not in left(stores)
 
 
+@pytest.mark.parametrize("first", ["erasure", "import"])
+@pytest.mark.parametrize(
+    ("user_id", "row"),
+    [
+        ("a/b", r'{"user_id": "a\/b", "shown_at'),
+        ("zoé", r'{"user_id": "zo\u00E9", "shown_at": 0}'),
+        ("ann", r'{"of": ["\u0061nn"]}'),
+        ('the "best"', 'x,"the ""best""",y'),
+        ("🙂", r'"{""friend"": ""\uD83D\uDE42""}",y'),
+        ("70", '{"user_id": 7e1}'),
+    ],
+)
+async def test_an_erased_id_is_found_however_it_is_written(stores: Stores, first: str, user_id: str, row: str):
+    if first == "erasure":
+        await erase_user(stores, user_id, actor="test")
+    with RejectsFile(stores, Path("log.jsonl")) as rejects:
+        rejects.add(1, "is bad", row.encode())
+        rejects.add(2, "is bad", rb'{"user_id": "a\/c", "at": 8e1}')
+    if first == "import":
+        await erase_user(stores, user_id, actor="test")
+
+    assert left(stores).count(b"\n") == 1
+    assert b'"line": 2' in left(stores)
+
+
 @pytest.mark.parametrize("by", ["erasure", "retention"])
 async def test_what_a_killed_import_or_erasure_left_behind_goes(stores: Stores, by: str):
     environment = {

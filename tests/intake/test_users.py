@@ -4,13 +4,16 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+import redis
 from sqlalchemy import text
 
 from app.errors import Unavailable
 from app.intake.events import save_behaviours, save_exposures
 from app.intake.users import UserRecord, erase_user, save_users
-from app.storage.cache import Cache
-from app.storage.postgres import transaction
+from app.storage.cache import PAUSE_AFTER_FAILURE_SECONDS, Cache
+from app.storage.erased import KEY_FILE
+from app.storage.own_key import own_key
+from app.storage.postgres import async_engine, transaction
 from app.storage.stores import Stores
 from app.storage.user_cache import keys_of
 from app.storage.user_state import load_user_state
@@ -109,6 +112,44 @@ async def test_erasing_without_a_cache_cleans_the_tables_and_asks_to_be_repeated
         await erase_user(lonely, "u1", actor="test")
 
     assert await rows(stores, "user_id FROM exposures") == [("u2",)]
+
+
+async def test_a_wish_for_no_personal_list_is_done_only_once_a_frozen_cache_knows_it(stores: Stores, redis_url: str):
+    wish = UserRecord(user_id="u1", personalised=False)
+    await given_a_life(stores)
+    before = (await load_user_state(stores, "u1")).state
+    own = own_key(stores.settings.home, KEY_FILE)
+    api = replace(stores, cache=Cache(redis_url, timeout_seconds=0.1, naming_key=own))
+    nowhere = async_engine("postgresql://nobody@127.0.0.1:1/none", statement_timeout_seconds=1)
+    other_worker = replace(stores, database=nowhere)
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_pause(500)
+    with pytest.raises(Unavailable):
+        await save_users(api, [wish])
+    await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS + 0.1)
+    [again] = await save_users(api, [wish])
+    after = (await load_user_state(other_worker, "u1")).state
+
+    assert before.personalised
+    assert before.shown
+    assert again.status == "duplicate"
+    assert after.shown == ()
+    await nowhere.dispose()
+
+
+async def test_a_repeated_wish_drops_what_the_cache_still_has(stores: Stores):
+    wish = UserRecord(user_id="u1", personalised=False)
+    await given_a_life(stores)
+    await save_users(stores, [wish])
+    async with stores.cache.use() as client:
+        for key in (keys_of(stores.cache, "u1").log, keys_of(stores.cache, "u1").peers):
+            await client.set(key, b"of before the wish")
+
+    await save_users(stores, [wish])
+
+    async with stores.cache.use() as client:
+        assert not await client.exists(keys_of(stores.cache, "u1").log, keys_of(stores.cache, "u1").peers)
 
 
 async def test_writers_and_erasers_of_the_same_users_never_lock_each_other_out(stores: Stores):

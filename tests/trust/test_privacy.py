@@ -21,7 +21,7 @@ from app.intake.batches import take_in
 from app.intake.files import EVENTS_AT_ONCE, import_files
 from app.intake.posts import PostRecord, save_posts
 from app.intake.retention import delete_old
-from app.intake.users import UserRecord, save_users
+from app.intake.users import UserRecord, erase_user, save_users
 from app.settings import Settings
 from app.storage.audit import audit_page
 from app.storage.keys import sha256_of
@@ -40,6 +40,13 @@ from tests.trust.world import KEYS
 
 pytestmark = pytest.mark.anyio
 PERSON, OTHER = "Zq9person-planted", "somebody-else"
+FOREIGN = 'zoé/"x"'
+SPELLINGS = [  # of programs that escape otherwise than ours
+    r'{"user_id": "zoé\/\"x\"", "post_id": "p404"}',
+    r'{"user_id": "zo\u00E9\/\u0022x\u0022", "post_id": "p404"}',
+    r'{"user_id": "u3", "post_id": "p404", "of": {"zo\u00e9/\"x\"": 1}}',
+    r'{"user_id": "\u007Ao\u00e9\/\"x\"", "shown_at',
+]
 IMPORTED = 4 * EVENTS_AT_ONCE  # so that the erasure falls into the midst of it
 BAD = [
     {"user_id": PERSON},
@@ -218,6 +225,25 @@ async def test_an_erased_person_is_found_nowhere_and_does_not_come_back(
     assert [one.after["receipt_id"] for one in entries if one.after] == [erased["receipt_id"]] * 2
     assert learnt_from == [OTHER]
     assert len(await rows(stores, "user_id FROM exposures")) == 60
+
+
+@pytest.mark.trust(29)
+async def test_no_spelling_of_an_erased_id_stays_in_a_rejects_file(stores: Stores, row: Row, tmp_path: Path) -> None:
+    def left() -> int:
+        files = stores.settings.rejects.glob("*.rejects.jsonl")
+        return sum(file.read_text().count("\n") for file in files)
+
+    path = tmp_path / "foreign.jsonl"
+    path.write_text("\n".join([*SPELLINGS, json.dumps({"user_id": OTHER, "post_id": "p404"})]) + "\n")
+
+    await import_files(stores, exposures=path)
+    before = left()
+    await erase_user(stores, FOREIGN, actor="test")
+    after = left()
+    await import_files(stores, exposures=path)
+
+    row.none(rejected_rows_in_other_spellings=after - 1 + left() - 1)
+    assert (before, after, left()) == (len(SPELLINGS) + 1, 1, 1)
 
 
 @pytest.mark.trust(29)
