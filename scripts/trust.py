@@ -3,7 +3,8 @@
     python -m scripts.trust [ROW ...] [--runs N] [--small]
 
 Each row is proved by the tests in tests/trust that carry its number. A row that is not green says why. Rows that were
-not run keep what they say, unless it was measured on another machine.
+not asked for keep what they say, unless it was measured on another machine. When pytest does not get
+through all tests, the table is left as it is.
 """
 
 from __future__ import annotations
@@ -26,37 +27,58 @@ PAGE = ROOT / "docs" / "trust.md"
 MEASURED = "Measured on: "
 CELLS = 6  # row, fault, what must hold, what was done, figures, verdict
 NOT_YET = ("", "", "not measured yet")
+RAN = (0, 1)  # all tests passed, some failed; with anything else pytest did not get through them
 
 
 @dataclass
 class Outcome:
     """What one row came to in all its tests and runs."""
 
+    runs: int
     done: dict[str, str] = field(default_factory=dict)  # by test
     figures: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    passed: int = 0
-    failed: int = 0
-    reasons: list[str] = field(default_factory=list)
+    seen: set[tuple[int, str]] = field(default_factory=set)  # run, test
+    failed: set[int] = field(default_factory=set)  # runs
+    failures: list[str] = field(default_factory=list)
+    skips: list[str] = field(default_factory=list)
 
-    def add(self, line: Mapping[str, Any]) -> None:
+    def add(self, line: Mapping[str, Any], *, run: int) -> None:
         """One test of one run."""
-        self.done[line["test"]] = line["done"]
+        test: str = line["test"]
+        self.seen.add((run, test))
+        self.done[test] = line["done"] or self.done.get(test, "")
         for figure in line["figures"]:
             self.figures[figure["name"], figure["unit"]].append(figure)
         if line["outcome"] == "passed":
-            self.passed += 1
-        else:
-            self.failed += 1
-            if line["reason"] not in self.reasons:
-                self.reasons.append(line["reason"])
+            return
+        reasons = self.skips if line["outcome"] == "skipped" else self.failures
+        if line["outcome"] != "skipped":
+            self.failed.add(run)
+        if line["reason"] not in reasons:
+            reasons.append(line["reason"])
+
+    @property
+    def gaps(self) -> list[str]:
+        """Why the row was not measured, or not whole; nothing where all its tests ran each time."""
+        if not self.seen:
+            return ["no test of it ran"]
+        missing = self.runs * len(self.done) - len(self.seen)
+        return self.skips + ([f"{missing} times a test of it did not run"] if missing else [])
+
+    @property
+    def is_green(self) -> bool:
+        """Whether all of it was measured and held every time."""
+        return not self.failed and not self.gaps
 
     def cells(self) -> tuple[str, str, str]:
         """What was done, the figures, the verdict."""
         done = ". ".join(one for one in self.done.values() if one)
         figures = "; ".join(f"{name} {_worst(seen)} {unit}".strip() for (name, unit), seen in self.figures.items())
-        verdict = "green"
+        verdict = f"green, {self.runs} of {self.runs}"
         if self.failed:
-            verdict = f"**red**, {self.failed} of {self.failed + self.passed}: {'; '.join(self.reasons)}"
+            verdict = f"**red**, {len(self.failed)} of {self.runs}: {'; '.join(self.failures)}"
+        elif self.gaps:
+            verdict = f"not measured: {'; '.join(self.gaps)}"
         return _cell(done), _cell(figures), _cell(verdict)
 
 
@@ -78,46 +100,50 @@ def _cell(words: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, write the table, and end with 1 when a row that was run is not green."""
+    """Run, write the table, and end with 1 when a row that was asked for is not green."""
     chosen = _parse(arguments)
     about = machine()
-    lines: list[dict[str, Any]] = []
+    asked = chosen.rows or [int(cells[0]) for one in PAGE.read_text().splitlines() if (cells := _row(one))]
+    outcomes = {number: Outcome(chosen.runs) for number in asked}
     for number in range(chosen.runs):
         print(f"run {number + 1} of {chosen.runs}", file=sys.stderr, flush=True)
-        lines += _run(chosen.rows, is_small=chosen.small)
-    outcomes: dict[int, Outcome] = defaultdict(Outcome)
-    for line in lines:
-        outcomes[line["number"]].add(line)
+        code, lines = _run(chosen.rows, is_small=chosen.small)
+        for line in lines:
+            outcomes[line["number"]].add(line, run=number)
+        if code not in RAN:
+            print(f"pytest ended with {code}: docs/trust.md is left as it is", file=sys.stderr)
+            return 1
     for number in sorted(outcomes):
         print(" | ".join((str(number), *outcomes[number].cells())))
     if chosen.small:
         print("small counts: docs/trust.md is left as it is")
     else:
-        PAGE.write_text(rewritten(PAGE.read_text(), outcomes, about=about, runs=chosen.runs))
-    return 1 if not outcomes or any(one.failed for one in outcomes.values()) else 0
+        PAGE.write_text(rewritten(PAGE.read_text(), outcomes, about=about))
+    return 0 if all(one.is_green for one in outcomes.values()) else 1
 
 
-def _run(rows: Sequence[int], *, is_small: bool) -> list[dict[str, Any]]:
-    """The figures of one run of the tests."""
+def _run(rows: Sequence[int], *, is_small: bool) -> tuple[int, list[dict[str, Any]]]:
+    """How pytest ended and the figures of one run of the tests."""
     with TemporaryDirectory(prefix="tuwen-trust-") as folder:
         file = Path(folder) / "figures.jsonl"
         command = [sys.executable, "-m", "pytest", "tests/trust", "-m", "trust", f"--trust-figures={file}"]
         command += ["--trust-full"] if not is_small else []
         command += [f"--trust-rows={','.join(map(str, rows))}"] if rows else []
-        subprocess.run(command, cwd=ROOT, check=False)
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        return code, [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def rewritten(page: str, outcomes: Mapping[int, Outcome], *, about: str, runs: int) -> str:
-    """The page with the rows that were run, and without those of another machine."""
-    hardware, _, rest = about.replace("\n", ". ").partition(";")
+def rewritten(page: str, outcomes: Mapping[int, Outcome], *, about: str) -> str:
+    """The page with the rows that were asked for, and without those of another machine."""
+    first, _, versions = about.partition("\n")
+    hardware = first.partition(";")[0]
     is_same_machine = f"{MEASURED}{hardware};" in page
     lines = []
     for line in page.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        cells = _row(line)
         if line.startswith(MEASURED):
-            line = f"{MEASURED}{hardware};{rest}; runs of each row: {runs}."
-        elif line.startswith("|") and len(cells) == CELLS and cells[0].isdigit():
+            line = f"{MEASURED}{hardware}; {versions}."
+        elif cells:
             outcome = outcomes.get(int(cells[0]))
             if outcome is not None:
                 cells[3:] = outcome.cells()
@@ -126,6 +152,12 @@ def rewritten(page: str, outcomes: Mapping[int, Outcome], *, about: str, runs: i
             line = "| " + " | ".join(cells) + " |"
         lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+def _row(line: str) -> list[str]:
+    """The cells of a row of the table; none for any other line."""
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    return cells if line.startswith("|") and len(cells) == CELLS and cells[0].isdigit() else []
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -86,11 +86,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write down how a row came out."""
+    """Write down how a row came out; a test that could not begin or clean up, too, lest its row look whole."""
     report = yield
     file: str | None = item.config.getoption("--trust-figures")
-    row = item.stash.get(ROW, None)
-    if file and row is not None and report.when == "call":
-        reason = str(getattr(report, "wasxfail", "") or (call.excinfo.exconly() if call.excinfo else ""))
-        row.write(Path(file), test=item.nodeid, outcome=report.outcome, reason=reason)
+    number = row_number(item)
+    if file and number is not None and (report.when == "call" or not report.passed):
+        row = item.stash.get(ROW, None) or Row(number)
+        excuse = str(getattr(report, "wasxfail", ""))
+        outcome = "failed" if excuse else report.outcome
+        row.write(Path(file), test=item.nodeid, outcome=outcome, reason=excuse or _reason(call))
     return report
+
+
+def _reason(call: pytest.CallInfo[None]) -> str:
+    """Why a test failed or was skipped; empty for one that passed."""
+    return call.excinfo.exconly().removeprefix("Skipped: ") if call.excinfo else ""

@@ -116,6 +116,7 @@ class Ledger:
         self._before = self._logged()
         self._users = 0
         self._open: list[Parcel] = []
+        self._answers: list[Answer] = []
         self._sent: set[Event] = set()
         self._acknowledged: set[Event] = set()
         self._at_once = 0
@@ -149,7 +150,10 @@ class Ledger:
                 await asyncio.sleep(0.1)
 
     async def _ask(self, client: Client, parcel: Parcel) -> Answer:
-        return await client.ask(client.post(f"/{parcel.name}", {parcel.name: [item.content for item in parcel.items]}))
+        content = {parcel.name: [item.content for item in parcel.items]}
+        answer = await client.ask(client.post(f"/{parcel.name}", content))
+        self._answers.append(answer)
+        return answer
 
     def _take(self, parcel: Parcel, answer: Answer) -> bool:
         """Whether the answer acknowledges anything; what it does not acknowledge stays open."""
@@ -160,6 +164,14 @@ class Ledger:
         if not all(taken):
             self._open.append(Parcel(parcel.name, list(compress(parcel.items, map(not_, taken)))))
         return any(taken)
+
+    def judge_answers(self, row: Row, *, within_seconds: float) -> None:
+        """Each batch was answered in time: taken, or refused with the time of another try."""
+        refused = [one for one in self._answers if one.status == 503 and b"retry-after:" in one.head.lower()]
+        taken = [one for one in self._answers if one.is_good]
+        row.saw("batches refused with Retry-After", len(refused))
+        row.none(batches_neither_taken_nor_refused=len(self._answers) - len(taken) - len(refused))
+        row.at_most(within_seconds, "longest answer to a batch", max(one.seconds for one in self._answers), "s")
 
     def judge(self, row: Row) -> None:
         """Compare with the whole log, with what was there before, too."""

@@ -14,12 +14,15 @@ from tests.trust.children import StoreChild
 from tests.trust.figures import Row
 from tests.trust.ledger import Ledger
 from tests.trust.load import Answers, Client, percentile_ms
-from tests.trust.world import WORLD, Broken
+from tests.trust.sessions import sign_in
+from tests.trust.world import KEYS, WORLD, Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 DEADLINE_MS = 300
 GOOD_PERCENT = 99.9
 BEFORE_SECONDS = 1.0
+FREEZE_SECONDS, LONG_FREEZE_SECONDS = 1.5, 10  # the long one outlasts every limit on a connection and a statement
+ANSWER_SECONDS = 11  # a connection that says nothing is given up, another waited for
 newcomers = count(1)
 
 
@@ -111,6 +114,67 @@ async def test_no_acknowledged_event_is_lost_or_kept_twice_with_a_store(world: B
 
     row.done = f"{kills} kill -9 while exposures and behaviours came in; what was not acknowledged was sent again"
     ledger.judge(row)
+
+
+@pytest.mark.parametrize(
+    "store", [pytest.param("postgres", marks=pytest.mark.trust(3)), pytest.param("valkey", marks=pytest.mark.trust(5))]
+)
+async def test_no_acknowledged_event_is_lost_or_kept_twice_with_a_frozen_store(world: Broken, row: Row, at_full, store):
+    child: StoreChild = getattr(world, store)
+    client, ledger, freezes = world.client(), Ledger(world, f"frozen-{store}"), at_full(1, 20)
+    for freeze in range(freezes):
+        sending = asyncio.create_task(ledger.send(client, seconds=1.0))
+        await asyncio.sleep(0.3 + 0.6 * (freeze * 0.618 % 1))
+        child.freeze()
+        await asyncio.sleep(LONG_FREEZE_SECONDS if freeze % 5 == 4 else FREEZE_SECONDS)
+        child.thaw()
+        await sending
+        await ledger.send_again(client)
+    client.close()
+
+    row.done = (
+        f"{freezes} SIGSTOP of {FREEZE_SECONDS} s, every fifth of {LONG_FREEZE_SECONDS} s, while exposures and "
+        "behaviours came in; what was not acknowledged was sent again"
+    )
+    ledger.judge_answers(row, within_seconds=ANSWER_SECONDS)
+    ledger.judge(row)
+
+
+async def answers_of_a_frozen_postgres(world: Broken, seconds: float) -> dict[str, tuple[httpx.Response, float]]:
+    """What cannot be done without PostgreSQL, asked while it is frozen for so long: answers and their seconds."""
+    post = {"post_id": "of-a-freeze", "title": "t", "expires_at": "2026-01-01T00:00:00Z"}
+    headers = {"Authorization": f"Bearer {KEYS['admin']}"}
+    async with httpx.AsyncClient(base_url=world.api.address, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=world.api.address) as console:
+            client.cookies = sign_in(console, KEYS["admin"]).cookies
+
+        async def timed(method: str, path: str, **sent: object) -> tuple[httpx.Response, float]:
+            began = time.monotonic()
+            return await client.request(method, path, **sent), time.monotonic() - began
+
+        asked = {
+            "POST /posts": timed("POST", "/posts", json={"posts": [post]}),
+            "DELETE /users": timed("DELETE", "/users/nobody-of-a-freeze"),
+            "GET /admin": timed("GET", "/admin"),
+        }
+        world.postgres.freeze()
+        answering = asyncio.gather(*asked.values())
+        await asyncio.sleep(seconds)
+        world.postgres.thaw()
+        return dict(zip(asked, await answering, strict=True))
+
+
+@pytest.mark.trust(3)
+async def test_what_cannot_be_done_while_postgres_is_frozen_is_refused_in_time(world: Broken, row: Row, at_full):
+    seconds = at_full(FREEZE_SECONDS, ANSWER_SECONDS + 1)
+    answers = await answers_of_a_frozen_postgres(world, seconds)
+
+    refused = [one for one, _ in answers.values() if one.status_code == 503 and "retry-after" in one.headers]
+    done = [one for one, _ in answers.values() if one.is_success]
+    row.done = f"{', '.join(answers)} at a SIGSTOP of {seconds} s"
+    row.at_most(ANSWER_SECONDS, "longest answer of these", max(seconds for _, seconds in answers.values()), "s")
+    row.none(of_these_neither_done_nor_refused=len(answers) - len(refused) - len(done))
+    row.at_least(at_full(0, len(answers)), "of these refused with Retry-After", len(refused))  # none, if thawed early
 
 
 @pytest.mark.trust(6)
