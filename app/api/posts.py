@@ -24,7 +24,7 @@ from app.api.state import READING_LANE, WRITING_LANE, ApiState, State
 from app.domain import Post
 from app.errors import UnknownId
 from app.intake.batches import take_in
-from app.intake.posts import PostRecord, delete_post, save_posts, set_hidden, set_pinned
+from app.intake.posts import PostRecord, change_post, delete_post, set_hidden, set_pinned
 from app.intake.status import ACCEPTED
 from app.storage.posts import posts_by_id
 
@@ -62,7 +62,7 @@ async def patch_post(post_id: PathId, patch: PostPatch, request: Request, state:
     note(request, before=_noted(state, {name: before[name] for name in changes}), after=_noted(state, changes))
     hidden, pinned = changes.pop("hidden", None), changes.pop("pinned", None)
     if changes:
-        await save_posts(state.stores, [_patched(post, changes)])
+        await change_post(state.stores, post_id, lambda post: _patched(post, changes))
     if hidden is not None:
         await set_hidden(state.stores, post_id, hidden=hidden)
     if pinned is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -18,6 +18,8 @@ from app.intake.status import ItemStatus, statuses_of_upsert
 from app.storage import posts as table
 from app.storage.posts import PostRow, posts_by_id, set_picture, upsert_posts
 from app.storage.stores import Stores
+
+NO_SUCH_POST = "no such post: send it first with POST /posts"
 
 
 class PostRecord(BaseModel):
@@ -56,6 +58,15 @@ async def save_rows(stores: Stores, rows: Sequence[PostRow]) -> list[ItemStatus]
     if changed:
         await posts_changed(stores)
     return statuses_of_upsert([row.post_id for row in rows], changed)
+
+
+async def change_post(stores: Stores, post_id: str, changed: Callable[[Post], PostRecord]) -> None:
+    """Change a post from what it is at that moment. Raises UnknownId, of a deleted one too."""
+    if not await table.change_post(
+        stores.database, post_id, lambda post: post_row(changed(post)), erased=stores.erased
+    ):
+        raise UnknownId(NO_SUCH_POST)
+    await posts_changed(stores)
 
 
 async def save_picture(stores: Stores, post_id: str, content: bytes) -> PictureStatus:
@@ -120,7 +131,7 @@ async def delete_post(stores: Stores, post_id: str) -> bool:
 async def _living(stores: Stores, post_id: str) -> Post:
     found = await posts_by_id(stores.database, [post_id])
     if post_id not in found:
-        raise UnknownId("no such post: send it first with POST /posts")
+        raise UnknownId(NO_SUCH_POST)
     return found[post_id]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.domain import PictureStatus, Post
 from app.storage.erased import ErasedUsers
@@ -77,6 +77,7 @@ _DELETE = text("""
     UPDATE posts SET deleted_at = clock_timestamp(), changed_at = clock_timestamp()
     WHERE post_id = :post_id AND deleted_at IS NULL RETURNING post_id""")
 _BY_ID = text(f"SELECT {COLUMNS} FROM posts WHERE post_id = ANY(:ids) AND deleted_at IS NULL")  # noqa: S608
+_LOCKED = text(f"SELECT {COLUMNS} FROM posts WHERE post_id = :post_id AND deleted_at IS NULL FOR UPDATE")  # noqa: S608
 _CANDIDATES = text(f"""
     SELECT {COLUMNS} FROM posts
     WHERE post_id > :after AND NOT hidden AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -114,14 +115,33 @@ async def upsert_posts(database: AsyncEngine, rows: Sequence[PostRow], *, erased
     """
     if not rows:
         return frozenset()
-    amendments = [row for row in rows if (row.picture_status, row.hidden, row.pinned_at) != (None, None, None)]
     async with transaction(database) as connection:
         await connection.execute(SHARE_LOG)  # so that an erasure under way is before or after, not between
-        gone = await erased.among(connection, {row.author_id for row in rows if row.author_id is not None})
-        rows = [replace(row, author_id=None) if row.author_id in gone else row for row in rows]
-        changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(rows).decode()}))
-        if amendments:
-            changed |= frozenset(await connection.scalars(_AMEND, {"rows": orjson.dumps(amendments).decode()}))
+        return await _write(connection, rows, erased)
+
+
+async def change_post(
+    database: AsyncEngine, post_id: str, changed: Callable[[Post], PostRow], *, erased: ErasedUsers
+) -> bool:
+    """Write a living post as `changed` makes it of what it is then; nobody else changes it meanwhile.
+
+    False when there is none, any more: a deletion stands.
+    """
+    async with transaction(database) as connection:
+        await connection.execute(SHARE_LOG)
+        found = (await connection.execute(_LOCKED, {"post_id": post_id})).mappings().one_or_none()
+        if found is not None:
+            await _write(connection, [changed(post_of(found))], erased)
+    return found is not None
+
+
+async def _write(connection: AsyncConnection, rows: Sequence[PostRow], erased: ErasedUsers) -> frozenset[str]:
+    amendments = [row for row in rows if (row.picture_status, row.hidden, row.pinned_at) != (None, None, None)]
+    gone = await erased.among(connection, {row.author_id for row in rows if row.author_id is not None})
+    rows = [replace(row, author_id=None) if row.author_id in gone else row for row in rows]
+    changed = frozenset(await connection.scalars(_UPSERT, {"rows": orjson.dumps(rows).decode()}))
+    if amendments:
+        changed |= frozenset(await connection.scalars(_AMEND, {"rows": orjson.dumps(amendments).decode()}))
     return changed
 
 

@@ -7,8 +7,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 from PIL import Image
+from sqlalchemy import text
 
 from app.api.state import ApiState
+from app.storage.events import LOG_LOCK
+from app.storage.postgres import transaction
 from app.storage.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +70,28 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(ops: httpx.AsyncCl
 
     assert (found["category"], found["title"], found["hidden"]) == (None, "豫园", True)
     assert (found["tags"], found["latitude"]) == (["夜景"], 31.2)
+
+
+async def test_patches_of_other_fields_at_the_same_moment_lose_nothing(ops: httpx.AsyncClient) -> None:
+    for number in range(10):
+        changes = {"title": f"t{number}", "category": f"c{number}", "city": f"y{number}"}
+        await asyncio.gather(*(ops.patch("/posts/p1", json={name: value}) for name, value in changes.items()))
+
+        found = (await ops.get("/posts/p1")).json()
+        assert {name: found[name] for name in changes} == changes
+
+
+async def test_a_patch_under_way_does_not_revive_a_post_that_is_deleted_meanwhile(
+    ops: httpx.AsyncClient, stores: Stores
+) -> None:
+    async with transaction(stores.database) as connection:  # as an erasure has it
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOG_LOCK})
+        patching = asyncio.create_task(ops.patch("/posts/p1", json={"title": "again"}))
+        await asyncio.sleep(0.3)
+        assert (await ops.delete("/posts/p1")).status_code == 204
+
+    assert (await patching).status_code == 404
+    assert (await ops.get("/posts/p1")).status_code == 404
 
 
 async def test_a_patch_that_does_not_fit_the_rest_is_refused(ops: httpx.AsyncClient) -> None:
