@@ -52,14 +52,14 @@ class ApiState:
         if not self.candidates.is_behind(version):
             return True
         try:
-            await self.freshening.join(version, lambda: self.candidates.refresh_if(version))
+            await self.freshening.join(version, lambda: self.candidates.see_changes_of(version))
         except Unavailable:
             return False
         return True
 
     async def show_changes(self) -> None:
         """Let this process see what it has just changed, with or without Redis."""
-        await self.candidates.refresh()
+        await self.candidates.see_changes()
 
 
 def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -> ApiState:

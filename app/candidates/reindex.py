@@ -16,6 +16,7 @@ from app.candidates.generation import Contents, GenerationFolder
 from app.candidates.index import build_lists
 from app.candidates.recall import REFERENCES_EACH, REQUESTS, calibrated, sampled_requests
 from app.domain import Post
+from app.errors import Conflict
 from app.plan import load_plan
 from app.samples.tokens import Content
 from app.storage.catalogue import acted_on_together, popular_posts, stream_catalogue
@@ -26,6 +27,9 @@ from app.storage.post_changes import catalogue_clock
 from app.storage.stores import Stores
 from models.cascade import Cascade
 
+OVERTAKEN = (
+    "{promoted} was promoted meanwhile, so {generation} does not serve: it has the network from before; reindex again"
+)
 Progress = Callable[[str, int, int | None], None]  # step, done, total
 
 
@@ -64,9 +68,11 @@ async def run_reindex(
 async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progress) -> str:
     """Make a generation of all posts and promote it, unless the artefact was rejected; gives its id.
 
-    Without an artefact, the serving network indexes anew; before the first one, the pretrained start does.
+    Without an artefact, the serving network indexes anew; before the first one, the pretrained start does. Raises
+    Conflict when another generation was promoted meanwhile: this one, of another network, does not take its place.
     """
     folder = GenerationFolder(stores.settings.generations)
+    before, is_brought = folder.current(), artefact is not None
     changes_until = await catalogue_clock(stores.database)
     await add_missing_prints(stores.database, stores.pictures)
     posts = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
@@ -85,6 +91,8 @@ async def reindex(stores: Stores, artefact: Artefact | None, *, progress: Progre
         changes_until=changes_until,
         rejected=artefact.rejected,
     )
+    if not is_brought and folder.current() not in (before, generation):
+        raise Conflict(OVERTAKEN.format(generation=generation, promoted=folder.current()))
     if artefact.rejected is None:
         folder.promote(generation)
     folder.prune(stores.settings.generations_kept)

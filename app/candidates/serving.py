@@ -86,15 +86,19 @@ class ServingCandidates:
         """Whether the catalogue's version, read with a request, is not the one last seen."""
         return version is not None and version != self._version
 
-    async def refresh_if(self, version: int | None) -> None:
-        """Refresh when the catalogue's version, read with the request, is not the one last seen."""
+    async def see_changes_of(self, version: int | None) -> None:
+        """See what has changed when the catalogue's version, read with the request, is not the one last seen."""
         if self.is_behind(version):
-            await self.refresh()
+            await self.see_changes()
             self._version = version
 
     async def refresh(self) -> None:
         """Load a newly promoted generation and apply what has changed since. Raises Unavailable (database)."""
         await self._follow_pointer()
+        await self.see_changes()
+
+    async def see_changes(self) -> None:
+        """Apply what has changed since; no request is the one that loads a generation. Raises Unavailable."""
         async with self._lock:
             if self._overlay is None:
                 return

@@ -221,6 +221,33 @@ async def test_a_post_hidden_while_a_generation_is_loaded_is_hidden_before_and_a
     assert not any(view.alive[view.row_of["p1"]] for view in (before, after) if "p1" in view.row_of)
 
 
+async def test_a_reindex_does_not_take_the_place_of_what_was_promoted_meanwhile(serving, stores):
+    folder = GenerationFolder(stores.settings.generations)
+    first = serving.generation.manifest.generation
+    await run_reindex(stores, requested_by="test")
+
+    def roll_back(step: str, _done: int, _total: int | None) -> None:
+        if step == "encoding":
+            folder.promote(first)
+
+    with pytest.raises(Conflict, match=f"{first} was promoted meanwhile"):
+        await run_reindex(stores, requested_by="test", progress=roll_back)
+
+    assert folder.current() == first
+    assert (await latest_jobs(stores.database, limit=1))[0].state is JobState.FAILED
+
+
+async def test_who_looks_for_changes_loads_no_generation(serving, stores):
+    before, hidden = serving.generation, next(iter(serving.view().columns.post_ids))
+    await run_reindex(stores, requested_by="test")
+    await set_hidden(stores, hidden, hidden=True)
+
+    await serving.see_changes()
+
+    assert serving.generation is before
+    assert not serving.view().alive[serving.view().row_of[hidden]]
+
+
 @contextmanager
 def tokens_damaged(stores):
     """The cache of tokens is no database meanwhile."""

@@ -47,7 +47,7 @@ async def hide(request: Request) -> Response:
     hidden = fields.get("hidden") == "yes"
     if await set_hidden(frame.parts.stores, post.post_id, hidden=hidden):
         await frame.note("hide a post", post.post_id, before={"hidden": not hidden}, after={"hidden": hidden})
-    await frame.parts.candidates.refresh()
+    await frame.parts.candidates.see_changes()
     return go_to(post_url(post.post_id))
 
 
@@ -60,7 +60,7 @@ async def pin(request: Request) -> Response:
     pinned = fields.get("pinned") == "yes"
     if await set_pinned(frame.parts.stores, post.post_id, pinned=pinned):
         await frame.note("pin a post", post.post_id, before={"pinned": not pinned}, after={"pinned": pinned})
-    await frame.parts.candidates.refresh()
+    await frame.parts.candidates.see_changes()
     return go_to(post_url(post.post_id))
 
 
@@ -79,7 +79,7 @@ async def edit(request: Request) -> Response:
     await save_posts(frame.parts.stores, [record])
     before, after = ({name: getattr(one, name) for name in EDITED} for one in (post, record))
     await frame.note("edit a post", post.post_id, before=before, after=after)
-    await frame.parts.candidates.refresh()
+    await frame.parts.candidates.see_changes()
     return go_to(post_url(post.post_id))
 
 
