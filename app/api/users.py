@@ -55,7 +55,8 @@ async def put_user(user_id: PathId, body: UserBody, state: State) -> Response:
 async def merge_user(user_id: PathId, body: MergeBody, state: State) -> Response:
     """Let what an anonymous user was shown and did be that of the account to which he has signed in, at once.
 
-    The anonymous id is empty then. Attributes of the account go before his. Safe to repeat.
+    The anonymous id is empty then. Attributes of the account go before his. Safe to repeat, and to be repeated when it
+    answers 503.
     """
     if body.anonymous_id == user_id:
         raise BadInput("anonymous_id: is the user himself")

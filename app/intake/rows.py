@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ LINE_BYTES = 1 << 20
 PARQUET_ROWS_AT_ONCE = 2000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Columns that hold something else than text; in CSV, and in text columns of Parquet, it is written as JSON.
-JSON_COLUMNS = frozenset({"tags", "attributes", "behaviours", "latitude", "longitude", "position", "hidden"})
+JSON_COLUMNS = frozenset(
+    {"tags", "attributes", "behaviours", "latitude", "longitude", "position", "hidden", "personalised"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,16 @@ class _Lines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._given: list[bytes] = []
+        self._again: deque[bytes] = deque()
+        self.number = 0  # of the line given out last, from 1
         self.bytes_done = 0
 
     def __iter__(self) -> Iterator[str]:
-        while line := self._file.readline(LINE_BYTES):
+        while line := self._again.popleft() if self._again else self._file.readline(LINE_BYTES):
             if self.bytes_done == 0:
                 line = line.removeprefix(BYTE_ORDER_MARK)
-            self.bytes_done = self._file.tell()
+            self.number += 1
+            self.bytes_done += len(line)
             self._given.append(line)
             # Bytes that are no UTF-8 become lone surrogates, which every field refuses.
             yield line.decode("utf-8", "surrogateescape")
@@ -76,6 +82,15 @@ class _Lines:
         """The lines given out since the last time, as they stand in the file."""
         given, self._given = self._given, []
         return b"".join(given).rstrip(b"\r\n")
+
+    def take_first(self) -> bytes:
+        """The first of them; the others will be given out once more."""
+        first, *others = self._given
+        self._again.extendleft(reversed(others))
+        self.number -= len(others)
+        self.bytes_done -= sum(map(len, others))
+        self._given = [first]
+        return self.take()
 
 
 def _json_lines(path: Path, required: frozenset[str]) -> Iterator[Row]:
@@ -114,14 +129,16 @@ def _csv_rows(path: Path, required: frozenset[str]) -> Iterator[Row]:
             except StopIteration:
                 return
             except csv.Error as problem:
-                yield Row(cells.line_num, lines.take(), lines.bytes_done, problem=f"is not CSV: {problem}")
+                # A quote that is never closed takes in the rows that follow: only its own line is no row.
+                first = lines.take_first()
+                yield Row(lines.number, first, lines.bytes_done, problem=f"is not CSV: {problem}")
                 continue
             raw = lines.take()
             if row and len(row) != len(header):
                 problem_words = f"has {len(row)} cells where the header has {len(header)}"
-                yield Row(cells.line_num, raw, lines.bytes_done, problem=problem_words)
+                yield Row(lines.number, raw, lines.bytes_done, problem=problem_words)
             elif row:
-                yield Row(cells.line_num, raw, lines.bytes_done, _from_cells(header, row))
+                yield Row(lines.number, raw, lines.bytes_done, _from_cells(header, row))
 
 
 def _header(path: Path, cells: Iterator[list[str]], required: frozenset[str]) -> list[str]:

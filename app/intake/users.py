@@ -39,15 +39,18 @@ class Erased:
 
 
 async def save_users(stores: Stores, records: Sequence[UserRecord]) -> list[ItemStatus]:
-    """Commit a batch of users and say so to the caches; of several with one id the last counts.
+    """Commit a batch of users and say so to the caches; of several with one id the last word on each thing counts.
 
     Safe to repeat. Raises Unavailable when the cache is away and may still have a personal list of a user who wants
     none: the tables are written by then, and repeating the call finishes the work.
     """
-    last = {record.user_id: record for record in records}
+    said: dict[str, UserRecord] = {}
+    for record in records:
+        before = said.get(record.user_id, record)
+        said[record.user_id] = before.model_copy(update=record.model_dump(exclude_none=True))
     rows = [
         UserRow(user_id, record.attributes, traits_of(record.attributes or {}), record.personalised)
-        for user_id, record in last.items()
+        for user_id, record in said.items()
     ]
     written = await upsert_users(stores.database, rows, erased=stores.erased)
     await forget_peers(stores.cache, written.changed)
@@ -76,11 +79,12 @@ async def erase_user(stores: Stores, user_id: str, *, actor: str, request_id: st
 async def merge_users(stores: Stores, user_id: str, *, former_id: str) -> dict[str, int] | None:
     """Let an anonymous user's log be that of the account he has signed in to; rows moved. None for an erased account.
 
-    Events of the former id that arrive later make him anew: then repeat it.
+    Events of the former id that arrive later make him anew: then repeat it. Raises Unavailable when the cache is away
+    and may still have a personal list of who wants none, as `save_users` does.
     """
     moved = await merge(stores.database, user_id, former_id=former_id, erased=stores.erased)
     if moved is None:
         return None
-    await forget_users(stores.cache, [user_id, former_id])
+    await drop_states(stores.cache, [user_id, former_id])
     await forget_peers(stores.cache, [user_id, former_id])
     return moved

@@ -60,5 +60,15 @@ async def test_attributes_are_taken_and_a_wish_for_no_personal_list_is_to_be_rep
     assert await rows(stores, "attributes, personalised FROM users") == [({"age": 25}, True)]
 
 
+async def test_merging_is_to_be_repeated(client: httpx.AsyncClient, stores: Stores) -> None:
+    shown = {"user_id": "device", "post_id": "p0", "shown_at": 1772337600}
+    await client.post("/exposures", json={"exposures": [shown]})
+
+    answers = [await client.post("/users/u1/merge", json={"anonymous_id": "device"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert await rows(stores, "user_id FROM exposures") == [("u1",)]
+
+
 async def test_it_is_ready_and_says_that_it_is_degraded(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/ready")).json() == {"status": "degraded", "degraded": ["cache"]}

@@ -94,6 +94,31 @@ async def test_bad_rows_of_csv_are_told_by_their_line(stores: Stores, tmp_path: 
     assert await rows(stores, "post_id, latitude FROM posts") == [("p1", None), ("p5", 1.0)]
 
 
+@pytest.mark.parametrize("rest", ["", '\nu-quoted,"{""age"": 24}"'], ids=["to the end", "to the next quote"])
+async def test_a_quote_that_is_never_closed_costs_its_own_line_only(stores: Stores, tmp_path: Path, rest: str):
+    path = tmp_path / "users.csv"
+    good = [f"u{number}" for number in range(20_000)]
+    path.write_text('user_id,attributes\nfirst,\nbad,"{\n' + "".join(f"{one},\n" for one in good) + "last," + rest)
+
+    report = await import_files(stores, users=path)
+
+    assert report.users.rejected == 1
+    [(line, reason, raw)] = rejects(report, "users")
+    assert (line, raw) == (3, 'bad,"{')
+    assert reason.startswith("is not CSV")
+    assert report.users.accepted == len(good) + 2 + bool(rest)
+
+
+async def test_a_wish_for_no_personal_list_is_read_from_csv(stores: Stores, tmp_path: Path):
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,personalised\nu1,false\nu2,true\nu3,\nu4,perhaps\n")
+
+    report = await import_files(stores, users=path)
+
+    assert report.users.rejected == 1
+    assert await rows(stores, "user_id, personalised FROM users") == [("u1", False), ("u2", True), ("u3", True)]
+
+
 async def test_rejects_of_an_earlier_import_give_way(stores: Stores, tmp_path: Path):
     path = json_lines(tmp_path / "users.jsonl", [{"user_id": ""}])
     first = await import_files(stores, users=path)

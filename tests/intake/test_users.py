@@ -64,6 +64,14 @@ async def test_a_record_without_attributes_leaves_them_alone(stores: Stores):
     assert await rows(stores, "user_id, attributes FROM users") == [("u1", {"age": 24}), ("u2", {})]
 
 
+async def test_of_two_records_of_a_user_in_a_batch_each_counts_for_what_it_names(stores: Stores):
+    wish = UserRecord(user_id="u1", attributes={"age": 24}, personalised=False)
+
+    await save_users(stores, [wish, UserRecord(user_id="u1", attributes={"age": 25})])
+
+    assert await rows(stores, "attributes, personalised FROM users") == [({"age": 25}, False)]
+
+
 async def test_a_user_made_by_an_exposure_gets_his_attributes_later(stores: Stores):
     await given_posts(stores, "p1")
     await save_exposures(stores, [exposure("u1", "p1")])
