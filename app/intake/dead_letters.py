@@ -25,6 +25,14 @@ class Replayed:
         return sum(self.counts[status] for status in (ACCEPTED, DUPLICATE, REJECTED))
 
 
+def _item(letter: DeadLetter) -> object:
+    """The item as it is tried again: a behaviour that says nothing of its time happened when it first came."""
+    item = letter.item
+    if letter.kind != "behaviour" or not isinstance(item, dict) or item.get("at") is not None:
+        return item
+    return item | {"at": letter.first_at.isoformat()}
+
+
 async def replay_letters(stores: Stores, letters: Sequence[DeadLetter]) -> Replayed:
     """Try letters again: posts first, since events need them. What fails again stays, with the reason of this time."""
     replayed = Replayed(last_letter_id=max((letter.letter_id for letter in letters), default=None))
@@ -32,7 +40,7 @@ async def replay_letters(stores: Stores, letters: Sequence[DeadLetter]) -> Repla
         some = [letter for letter in letters if letter.kind == kind and letter.item is not None]
         if not some:
             continue
-        statuses = await save_batch(stores, kind, [letter.item for letter in some])
+        statuses = await save_batch(stores, kind, [_item(letter) for letter in some])
         replayed.counts.update(one.status for one in statuses)
         failed = {
             letter.letter_id: one.reason or ""

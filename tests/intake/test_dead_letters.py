@@ -56,6 +56,18 @@ async def test_a_letter_whose_reason_has_gone_is_taken_in_and_others_stay(stores
     assert await rows(stores, "exposure_id FROM behaviours") == [("e1",)]
 
 
+async def test_a_behaviour_without_a_time_happened_when_it_first_came_not_when_it_is_tried_again(stores: Stores):
+    await given_posts(stores, "p1")
+    await take_in(stores, "exposure", [shown(exposure_id="before")], source="key-1")
+    await take_in(stores, "behaviour", [{"kind": "like", "exposure_id": "e1"}], source="key-1")
+    came_at = (await letters(stores))[0].first_at
+    await take_in(stores, "exposure", [shown(exposure_id="e1")], source="key-1")
+
+    await replay_letters(stores, await letters(stores))
+
+    assert await rows(stores, "at FROM behaviours") == [(came_at,)]
+
+
 async def test_letters_are_bounded_and_the_oldest_give_way(stores: Stores):
     settings = stores.settings.model_copy(update={"dead_letters_kept": 5})
     bounded = type(stores)(**{**vars(stores), "settings": settings})
