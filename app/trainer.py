@@ -159,6 +159,9 @@ async def _watch(settings: Settings) -> None:
                     await duties.look()
                 except TuwenError as error:
                     log.error("%s", error.message)
+                except Exception:
+                    log.exception("an unexpected error; the trainer goes on")
+                    duties.failed_at = time.monotonic()
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             engine.dispose()

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.errors import Unavailable
 from models.cascade import Cascade
 
 
@@ -28,18 +29,21 @@ class Place:
 
 
 def save_checkpoint(file: Path, place: Place, *, network: Cascade, optimiser: torch.optim.Optimizer) -> None:
-    """Write the state; a kill at any moment leaves the former file or the new one."""
+    """Write the state; a kill at any moment leaves the former file or the new one. Raises Unavailable (disk)."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
     tensors["random"] = torch.get_rng_state()
     building = file.with_suffix(".building")
-    save_file(
-        {name: value.contiguous() for name, value in tensors.items()}, building, {"place": json.dumps(asdict(place))}
-    )
-    with building.open("rb") as opened:
-        os.fsync(opened.fileno())
-    building.replace(file)
+    contents = {name: value.contiguous() for name, value in tensors.items()}
+    try:
+        save_file(contents, building, {"place": json.dumps(asdict(place))})
+        with building.open("rb") as opened:
+            os.fsync(opened.fileno())
+        building.replace(file)
+    except (OSError, SafetensorError) as error:
+        building.unlink(missing_ok=True)
+        raise Unavailable(f"the checkpoint could not be written: {error}; free space in {file.parent}") from error
 
 
 def load_checkpoint(file: Path, *, network: Cascade, optimiser: torch.optim.Optimizer) -> Place | None:

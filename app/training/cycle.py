@@ -11,7 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -133,10 +133,15 @@ class Catalogue:
     rows: dict[str, int]  # post id -> row
     contents: list[Content]
     counts: PostCounts
+    _tables: dict[tuple[str, str], TokenTable] = field(default_factory=dict)  # by backbones; they take gigabytes
 
     def table(self, sizes: NetworkSizes, home: Path) -> TokenTable:
-        """Their backbone tokens."""
-        return TokenTable(token_source(sizes, home), self.contents, widths=(sizes.picture_width, sizes.title_width))
+        """Their backbone tokens, read once."""
+        backbones = (sizes.picture_backbone, sizes.title_backbone)
+        if backbones not in self._tables:
+            widths = (sizes.picture_width, sizes.title_width)
+            self._tables[backbones] = TokenTable(token_source(sizes, home), self.contents, widths=widths)
+        return self._tables[backbones]
 
     def table_of(self, stores: Stores) -> Callable[[NetworkSizes], TokenTable]:
         """The same for whichever sizes."""

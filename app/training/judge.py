@@ -60,9 +60,7 @@ def _compared(
     gate: Gate,
     against: str | None,
 ) -> Verdict:
-    table = table_of(candidate.sizes)
-    other = table if _same_tokens(candidate.sizes, serving.sizes) else table_of(serving.sizes)
-    outcomes = outcome(candidate, table, held_out), outcome(serving, other, held_out)
+    outcomes = [outcome(one, table_of(one.sizes), held_out) for one in (candidate, serving)]
     return compare(*outcomes, held_out, gate=gate, against=against)
 
 
@@ -74,8 +72,3 @@ def _opponent(folder: GenerationFolder, start: Cascade) -> Opponent:
     generation = served.manifest.generation
     held_out_since = folder.report(generation).get("log", {}).get("held_out_since")
     return generation, served.network, datetime.fromisoformat(held_out_since) if held_out_since else None
-
-
-def _same_tokens(one: NetworkSizes, other: NetworkSizes) -> bool:
-    """Whether both networks read the tokens of the same backbones."""
-    return (one.picture_backbone, one.title_backbone) == (other.picture_backbone, other.title_backbone)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from app.candidates.encode import start_network, start_sizes, token_source
+from app.errors import Unavailable
 from app.plan import TrainingPlan
 from app.samples.collate import Collator
 from app.samples.tokens import Content, TokenTable
@@ -118,6 +119,13 @@ def test_a_killed_run_goes_on_to_the_same_network(tmp_path):
 
     assert resumed.curves.step[0] == 15, "it goes on after the checkpoint of step 14"
     assert same_weights(resumed.network, whole.network)
+
+
+def test_a_checkpoint_that_cannot_be_written_says_where_there_is_no_space(tmp_path):
+    lesson = Lesson(tmp_path, ToyWorld(users_count=20, showings_each=30))
+
+    with pytest.raises(Unavailable, match="could not be written"):
+        lesson.train(tmp_path / "nowhere" / "checkpoint")
 
 
 def test_a_damaged_checkpoint_only_costs_time(tmp_path):
