@@ -101,7 +101,7 @@ def _post_row(post: Post) -> PostRow:
         post.author_id,
         post.tags,
         post.published_at,
-        post.expires_at,
+        None,  # what has expired since was there when it was shown
         post.attributes,
         picture_status=post.picture_status if has_picture else None,
         picture_hash=post.picture_hash,

@@ -1,7 +1,7 @@
 """The toy world as a log in memory, with more likes than it has by itself."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.domain import Act, BehaviourKind, Post, ShownPost
 from app.evaluation.log import Log
@@ -12,7 +12,8 @@ def small_log(users: int = 12, showings: int = 80) -> Log:
     """Every click is a like as well, so that there are enough of them."""
     world = ToyWorld(users_count=users, showings_each=showings, posts_count=80)
     shown = {user_id: [_liked(one) for one in all_shown] for user_id, all_shown in world.log.items()}
-    posts = tuple(Post(post.post_id, post.title) for post in world.posts)
+    expired = datetime(2024, 1, 1, tzinfo=UTC)  # as all of an older log may be
+    posts = tuple(Post(post.post_id, post.title, expires_at=expired) for post in world.posts)
     return Log(posts, shown, {})
 
 
