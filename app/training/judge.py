@@ -60,8 +60,8 @@ def _compared(
     gate: Gate,
     against: str | None,
 ) -> Verdict:
-    outcomes = [outcome(one, table_of(one.sizes), held_out) for one in (candidate, serving)]
-    return compare(*outcomes, held_out, gate=gate, against=against)
+    learnt, served = (outcome(one, table_of(one.sizes), held_out) for one in (candidate, serving))
+    return compare(learnt, served, held_out, gate=gate, against=against)
 
 
 def _opponent(folder: GenerationFolder, start: Cascade) -> Opponent:
