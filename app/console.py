@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_EVERY_SECONDS = 5.0
 
@@ -57,9 +58,9 @@ def bar(description: str) -> Iterator[Bar]:
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; the first column reads from the left, the others are figures."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=Text(title), title_justify="left")
     for number, column in enumerate(columns):
         shown.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))  # titles and names are no markup, though they may look like it
     console.print(shown)

@@ -26,6 +26,7 @@ class Metrics:
         self.in_flight = self._gauge("requests_in_flight", "requests being worked on, by lane", "lane")
         self.shed = self._counter("requests_shed", "requests refused because their lane was full", "lane")
         self.recommended = self._counter("recommended_posts", "posts recommended, by reason", "reason")
+        self.pages = self._counter("recommend_pages", "pages recommended, those of batches too", "degraded")
         self.shortfalls = self._counter("recommend_shortfalls", "pages with fewer posts than asked for")
         self.degraded = self._counter("recommend_degraded", "answers that went without something", "missing")
         self.items = self._counter("items", "posts, users, exposures, behaviours taken in", "kind", "status")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import _loaded, _parser, main
+from app.console import table
 from app.settings import Settings
 from tests.test_docs import commands
 from tests.toy_world import ToyWorld
@@ -54,6 +55,13 @@ class Terminal:
         assert process.exitcode == code, output
         assert "Traceback" not in output
         return output
+
+
+def test_words_of_a_table_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    table("kept [/b]", ["title", "[red]"], [["Sale [/b] now", "[sold]"]])
+
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("kept [/b]", "Sale [/b] now", "[sold]"))
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def _count(state: ApiState, found: Recommendation, degraded: set[str]) -> None:
     metrics = state.metrics
     for reason, count in Counter(post.reason.kind for post in found.posts).items():
         metrics.recommended.labels(reason).inc(count)
+    metrics.pages.labels("yes" if degraded else "no").inc()
     for without in degraded:
         metrics.degraded.labels(without).inc()
     if found.shortfall is not None:

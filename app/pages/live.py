@@ -14,7 +14,7 @@ from app.pages.parts import PageParts
 from app.pages.strips import ago
 from app.storage.jobs import JobKind, latest_jobs
 from app.storage.overview import row_counts
-from app.storage.rates import Rates, arrivals_over_time, arrived_since
+from app.storage.rates import Rates, arrivals_over_time, arrived_since, in_buckets
 
 SPAN, BUCKET = timedelta(minutes=20), timedelta(seconds=30)
 JOBS_LOOKED_AT = 6
@@ -65,15 +65,11 @@ async def live_values(parts: PageParts, words: Mapping[str, str]) -> Live:
 async def _arrivals(parts: PageParts, now: datetime) -> list[Rates]:
     """Rates of each bucket of the span, by arrival."""
     since = now - SPAN
-    buckets = [Rates()] * int(SPAN / BUCKET)
     try:
         found = await arrivals_over_time(parts.stores.database, since=since, bucket=BUCKET)
     except Unavailable:
-        return buckets
-    for began_at, rates in found:
-        place = min(len(buckets) - 1, int((began_at - since) / BUCKET))
-        buckets[place] = rates
-    return buckets
+        found = []
+    return in_buckets(found, since=since, span=SPAN, bucket=BUCKET)
 
 
 async def _work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -59,6 +59,11 @@ class Rates:
         """Acts per showing; None where nothing was shown."""
         return self.acted.get(kind, 0) / self.shown if self.shown else None
 
+    def __add__(self, other: Rates) -> Rates:
+        kinds = self.acted.keys() | other.acted.keys()
+        acted = {kind: self.acted.get(kind, 0) + other.acted.get(kind, 0) for kind in kinds}
+        return Rates(self.shown + other.shown, acted)
+
 
 @dataclass(frozen=True, slots=True)
 class Showing:
@@ -93,6 +98,18 @@ async def _over_time(
         for began_at, kind, count in await connection.execute(statement, {"since": since, "bucket": bucket}):
             counts.setdefault(began_at, {})[kind] = int(count)
     return [(began_at, _rates(counts[began_at])) for began_at in sorted(counts)]
+
+
+def in_buckets(
+    found: Iterable[tuple[datetime, Rates]], *, since: datetime, span: timedelta, bucket: timedelta
+) -> list[Rates]:
+    """Rates of every bucket of a span, by when each began; what came while they were counted is of the last one."""
+    buckets = [Rates()] * int(span / bucket)
+    for began_at, rates in found:
+        place = min(len(buckets) - 1, int((began_at - since) / bucket))
+        if place >= 0:
+            buckets[place] += rates
+    return buckets
 
 
 async def rates_of_posts(database: AsyncEngine, post_ids: Collection[str], *, since: datetime) -> dict[str, Rates]:

@@ -11,6 +11,7 @@ import pytest
 
 from app.api.answers import BatchLine
 from app.api.state import ApiState
+from app.pages.admin.overview import page_counts
 from app.storage.stores import Stores
 from tests.intake.records import rows
 
@@ -47,6 +48,15 @@ async def test_what_a_batch_returns_can_be_recorded_and_has_its_scene(ops: httpx
 
     assert [len(line["items"]) for line in found] == [3, 3]
     assert await rows(stores, "scene, count(*) FROM exposures GROUP BY 1") == [("mail", 6)]
+
+
+async def test_pages_of_batches_count_as_those_asked_for_one_by_one(
+    client: httpx.AsyncClient, ops: httpx.AsyncClient, state: ApiState
+) -> None:
+    await lines(ops, user_ids=["u1", "u2", "u3"])
+    await client.post("/recommend", json={"user_id": "u1"})
+
+    assert page_counts(state.metrics) == (4, 0, 0)
 
 
 async def test_a_second_batch_is_told_to_wait(ops: httpx.AsyncClient, state: ApiState) -> None:

@@ -26,7 +26,7 @@ from app.storage.dead_letters import count_letters
 from app.storage.jobs import Job, latest_jobs
 from app.storage.overview import row_counts
 from app.storage.postgres import ping
-from app.storage.rates import Rates, arrived_since, latest_arrival, rates_over_time
+from app.storage.rates import Rates, arrived_since, in_buckets, latest_arrival, rates_over_time
 
 JOBS_LOOKED_AT = 20
 SPANS: Mapping[str, tuple[timedelta, timedelta]] = {  # what is shown, and how finely
@@ -101,7 +101,7 @@ async def gather_facts(frame: Frame, without: tuple[str, ...]) -> Facts:
     learnt = learnt_until(parts.generations)
     made_at = datetime.fromisoformat(generation.manifest.created_at) if generation else None
     jobs: Sequence[Job] = await latest_jobs(database, limit=JOBS_LOOKED_AT)
-    requests, degraded, shed = request_counts(parts.metrics)
+    requests, degraded, shed = page_counts(parts.metrics)
     size, free = await asyncio.to_thread(_disk, parts.generations, settings.generations)
     return Facts(
         now=frame.now,
@@ -134,19 +134,13 @@ def learnt_until(folder: GenerationFolder) -> datetime | None:
     return datetime.fromisoformat(log["arrived_until"]) if "arrived_until" in log else None
 
 
-def request_counts(metrics: Metrics) -> tuple[int, int, int]:
-    """Requests to recommend, those of them that went without something, and all that were refused; of this process."""
+def page_counts(metrics: Metrics) -> tuple[int, int, int]:
+    """Pages recommended, those of them that went without something, and all requests refused; of this process."""
     samples = [one for family in metrics.registry.collect() for one in family.samples]
-    asked = sum(
-        one.value
-        for one in samples
-        if one.name == "tuwen_http_requests_total"
-        and one.labels["route"] == "/recommend"
-        and one.labels["status"] == "200"
-    )
-    degraded = sum(one.value for one in samples if one.name == "tuwen_recommend_degraded_total")
+    pages = [one for one in samples if one.name == "tuwen_recommend_pages_total"]
+    degraded = sum(one.value for one in pages if one.labels["degraded"] == "yes")
     shed = sum(one.value for one in samples if one.name == "tuwen_requests_shed_total")
-    return int(asked), int(degraded), int(shed)
+    return int(sum(one.value for one in pages)), int(degraded), int(shed)
 
 
 def _disk(folder: GenerationFolder, path: object) -> tuple[int, int]:
@@ -165,12 +159,7 @@ async def _charts(frame: Frame, span: timedelta, bucket: timedelta) -> dict[str,
         points = await rates_over_time(frame.parts.stores.database, since=since, bucket=bucket)
     except Unavailable:
         return {"rates": [], "shown": None, "since": since, "too_many": True}
-    buckets = int(span / bucket) + 1
-    of_bucket: list[Rates] = [Rates()] * buckets
-    for began_at, rates in points:
-        place = int((began_at - since) / bucket)
-        if 0 <= place < buckets:
-            of_bucket[place] = rates
+    of_bucket = in_buckets(points, since=since, span=span, bucket=bucket)
     return {
         "rates": [_rate_chart(kind, of_bucket) for kind in BEHAVIOUR_KINDS],
         "shown": line_chart([rates.shown for rates in of_bucket]),

@@ -13,7 +13,7 @@ from app.candidates.view import CandidateView
 from app.domain import BEHAVIOUR_KINDS, Post
 from app.errors import Unavailable, UnknownId
 from app.intake.fields import TAGS, TITLE_CHARACTERS, WORD_CHARACTERS
-from app.intake.posts import PostRecord, save_posts, set_hidden, set_pinned
+from app.intake.posts import PostRecord, change_post, set_hidden, set_pinned
 from app.pages.admin.door import inside
 from app.pages.admin.frame import PICTURES, Frame, frame_of
 from app.pages.admin.tiles import alike_tiles, percent, post_url, user_url, why_url
@@ -76,7 +76,7 @@ async def edit(request: Request) -> Response:
         first = error.errors(include_input=False, include_context=False)[0]
         problem = f"{frame.t(str(first['loc'][0]))}: {first['msg']}"
         return await _shown(frame, post, problem, status=422)
-    await save_posts(frame.parts.stores, [record])
+    await change_post(frame.parts.stores, post.post_id, lambda now: _edited(now, fields))
     before, after = ({name: getattr(one, name) for name in EDITED} for one in (post, record))
     await frame.note("edit a post", post.post_id, before=before, after=after)
     await frame.parts.candidates.see_changes()
@@ -87,8 +87,16 @@ def _edited(post: Post, fields: dict[str, str]) -> PostRecord:
     """The post with what was typed. Raises ValidationError."""
     values = {name: getattr(post, name) for name in PostRecord.model_fields}
     typed = {name: fields.get(name, "").strip() for name in EDITED}
-    tags = [tag.strip() for tag in typed.pop("tags").replace("，", ",").split(",")]
+    words = typed.pop("tags")
+    tags = (
+        list(post.tags) if words == _tags_text(post) else [tag.strip() for tag in words.replace("，", ",").split(",")]
+    )
     return PostRecord.model_validate({**values, **typed, "tags": [tag for tag in tags if tag]})
+
+
+def _tags_text(post: Post) -> str:
+    """The tags as the form shows them."""
+    return ", ".join(post.tags).strip()
 
 
 async def _post(frame: Frame, typed: str) -> Post:

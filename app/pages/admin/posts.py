@@ -60,12 +60,19 @@ async def posts_sheet(request: Request) -> Response:
     rows = [
         (
             *(post.post_id, post.title, post.category, post.city, ", ".join(post.tags), post.author_id),
-            *(post.published_at, post.hidden, post.pinned_at, rates.get(post.post_id, Rates()).shown),
-            *(rates.get(post.post_id, Rates()).acted.get(kind, 0) for kind in BEHAVIOUR_KINDS),
+            *(post.published_at, post.hidden, post.pinned_at),
+            *_counts(rates.get(post.post_id)),
         )
         for post in found
     ]
     return sheet("tuwen-posts", (*columns, "shown_30_days", *BEHAVIOUR_KINDS), rows)
+
+
+def _counts(rates: Rates | None) -> list[int | None]:
+    """Showings and acts of each kind; nothing where they could not be counted in time."""
+    if rates is None:
+        return [None] * (1 + len(BEHAVIOUR_KINDS))
+    return [rates.shown, *(rates.acted.get(kind, 0) for kind in BEHAVIOUR_KINDS)]
 
 
 @inside.get("/alike")

@@ -60,7 +60,7 @@ def tile_of(post: Post, *, note: str = "") -> Tile:
 
 
 def tiles_of(posts: Iterable[Post], rates: Mapping[str, Rates]) -> list[Tile]:
-    """Posts with the share of showings that were clicked."""
+    """Posts with their clicks per showing."""
     return [tile_of(post, note=click_words(rates.get(post.post_id))) for post in posts]
 
 
