@@ -20,6 +20,7 @@ class Breaker:
     def __init__(self, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._pause_seconds = pause_seconds
         self._is_failing = False
+        self._failing_since = 0.0  # monotonic seconds
         self._recoveries = 0
         self._closed_until = 0.0  # monotonic seconds
         self._answered_at = 0.0  # monotonic seconds
@@ -41,7 +42,10 @@ class Breaker:
 
     @property
     def recoveries(self) -> int:
-        """How often it has answered again. What was asked before may wait on a link that has died since."""
+        """How often it has answered again after it was away, for longer than two tries: not after one slow moment.
+
+        What was asked before may wait on a link that has died since.
+        """
         return self._recoveries
 
     def next_failure(self) -> asyncio.Future[None]:
@@ -52,8 +56,9 @@ class Breaker:
 
     def answered(self) -> None:
         """It has answered."""
-        self._recoveries += self._is_failing
-        self._is_failing, self._answered_at = False, time.monotonic()
+        now = time.monotonic()
+        self._recoveries += self._is_failing and now - self._failing_since > 2 * self._pause_seconds
+        self._is_failing, self._answered_at = False, now
 
     def was_silent_since(self, moment: float) -> bool:
         """Whether nothing has come from it since (monotonic): else a single load is slow, not the source."""
@@ -61,8 +66,10 @@ class Breaker:
 
     def fail(self) -> None:
         """Let nobody try for a moment, and let go whoever waits."""
-        self._is_failing = True
-        self._closed_until = time.monotonic() + self._pause_seconds
+        now = time.monotonic()
+        if not self._is_failing:
+            self._is_failing, self._failing_since = True, now
+        self._closed_until = now + self._pause_seconds
         if self._failure is not None:
             self._failure.set_result(None)
             self._failure = None
@@ -80,7 +87,7 @@ class Flights(Generic[Loaded]):
     """One per sort of load and process.
 
     A load that outlasts its callers goes on: cancelling a statement waits for the server, and that may be frozen. Once
-    the source answers others again nobody joins it any more.
+    a source that was away answers others again nobody joins it any more.
     """
 
     def __init__(self, breaker: Breaker, *, patience_seconds: float) -> None:

@@ -423,3 +423,26 @@ async def test_a_source_that_needs_most_of_the_patience_counts_as_well_again():
     await asyncio.sleep(0.1)
 
     assert await flights.join("third", answer) == "answered"
+
+
+async def test_one_slow_moment_is_no_reason_to_load_anew_what_is_under_way():
+    flights: Flights[int] = Flights(Breaker(pause_seconds=0.05), patience_seconds=0.02)
+    loads = 0
+
+    async def load() -> int:
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0.2)
+        return loads
+
+    async def answer() -> int:
+        return 0
+
+    with pytest.raises(Unavailable):
+        await flights.join("slow", load)
+    await asyncio.sleep(0.06)
+    assert await flights.join("other", answer) == 0
+
+    with pytest.raises(Unavailable):
+        await flights.join("slow", load)
+    assert loads == 1
