@@ -21,7 +21,7 @@ install-dev:
 	@scripts/setup.sh dev
 
 demo: install
-	@$(BIN)/python -m demo.run $(ARGS)
+	@$(BIN)/python -m demo.run
 
 serve: install
 	@$(BIN)/tuwen serve $(ARGS)
