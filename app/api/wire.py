@@ -10,6 +10,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.api.alarm import Alarm
 from app.api.limits import HANG_UP, NO_SNIFFING, request_id_of
 from app.api.problems import OF_STATUSES, problem
 from app.api.turnstile import HANG_UP_LINE, Refusal, Turnstile, response_head
@@ -28,11 +29,12 @@ class WireProtocol(HttpToolsProtocol):
     body_bytes: int  # that are taken of such a rest: at the end of a connection that has sent more, answers are lost
     unread_seconds: float
     turnstile: Turnstile
-    _unread_timer: asyncio.TimerHandle | None = None  # while more waits to be sent than should, or the end of all
-    _head_timer: asyncio.TimerHandle | None = None  # of what is turned away: to the end of its body
+    _unread: Alarm  # while more waits to be sent than should, or the end of all
+    _head: Alarm  # of what is turned away: to the end of its body
     _head_bytes = 0
-    _rest_timer: asyncio.TimerHandle | None = None  # while the rest of a body comes whose request is answered
+    _rest: Alarm  # while the rest of a body comes whose request is answered
     _rest_bytes = 0
+    _next: Alarm  # while none is under way since the last one was turned away, or its body dropped; else uvicorn's own
     _is_dropped = False  # nothing is made of the request under way
     _answer: Refusal | None = None  # for a request that is turned away, once its body has arrived
 
@@ -53,23 +55,28 @@ class WireProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
-        self._expect_head()
+        self._unread = Alarm(self.loop, self.unread_seconds, transport.abort)
+        self._head = Alarm(self.loop, self.head_seconds, self._too_slow)
+        self._rest = Alarm(self.loop, self.body_seconds, self._hang_up)
+        self._next = Alarm(self.loop, self.timeout_keep_alive, self._hang_up)
+        self._head.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
-        self._head_arrived()
-        self._rest_arrived()
-        self._was_read()
+        for alarm in (self._unread, self._head, self._rest, self._next):
+            alarm.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have arrived."""
+        self._next.unset()
         is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self._head_timer is None and self._rest_timer is None:
-            self._expect_head()
+        if is_idle and not self._head.is_set and not self._rest.is_set:
+            self._head_bytes = 0
+            self._head.set()
         self._head_bytes += len(data)
         super().data_received(data)
-        is_head = self._head_timer is not None and self._answer is None
+        is_head = self._head.is_set and self._answer is None
         if is_head and self._head_bytes > HEAD_BYTES:
             self._refuse(431, LONG_HEAD)
 
@@ -89,13 +96,13 @@ class WireProtocol(HttpToolsProtocol):
             self._answer = self.turnstile.turned_away(self.parser.get_method(), self.url, self.headers)
             self._is_dropped = self._answer is not None
         if not self._is_dropped:
-            self._head_arrived()
-            self._unset_keepalive_if_required()  # one before it in the same packet may have been turned away
+            self._head.unset()
+            self._next.unset()  # one before it in the same packet may have been turned away
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
-        if self._rest_timer is not None:
+        if self._rest.is_set:
             self._rest_bytes += len(body)
             if self._rest_bytes > self.body_bytes:
                 self._hang_up()
@@ -104,9 +111,9 @@ class WireProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole."""
-        if self._rest_timer is not None:
-            self._rest_arrived()
-            self._expect_another()
+        if self._rest.is_set:
+            self._rest.unset()
+            self._next.set()
         elif not self._is_dropped:
             super().on_message_complete()
         elif self._answer is not None:
@@ -125,7 +132,7 @@ class WireProtocol(HttpToolsProtocol):
         """The client has read almost all of it."""
         super().resume_writing()
         if not self.transport.is_closing():
-            self._was_read()
+            self._unread.unset()
 
     def on_response_complete(self) -> None:
         """All of an answer has been handed over."""
@@ -134,7 +141,7 @@ class WireProtocol(HttpToolsProtocol):
             self._expect_reading()
         elif self.cycle.response_complete and self.cycle.more_body:  # else another request has its turn
             self._rest_bytes = 0
-            self._rest_timer = self.loop.call_later(self.body_seconds, self._hang_up)
+            self._rest.set()
 
     def timeout_keep_alive_handler(self) -> None:
         """No further request has come."""
@@ -146,36 +153,11 @@ class WireProtocol(HttpToolsProtocol):
         self._expect_reading()
 
     def _expect_reading(self) -> None:
-        if self._unread_timer is None:
-            self._unread_timer = self.loop.call_later(self.unread_seconds, self.transport.abort)
-
-    def _was_read(self) -> None:
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
-
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
-
-    def _head_arrived(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _rest_arrived(self) -> None:
-        if self._rest_timer is not None:
-            self._rest_timer.cancel()
-            self._rest_timer = None
-
-    def _expect_another(self) -> None:
-        """Let the connection rest until its next request, but not for long."""
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        if not self._unread.is_set:
+            self._unread.set()
 
     def _too_slow(self) -> None:
         """Hang up, with the answer to whom there is one for."""
-        self._head_timer = None
         if self._answer is not None:
             self._turn_away(self._answer, keep_alive=False)
         else:
@@ -192,21 +174,20 @@ class WireProtocol(HttpToolsProtocol):
     def _turn_away(self, refusal: Refusal, *, keep_alive: bool) -> None:
         """Answer, and wait for the next request if there can be one."""
         self._answer = None
-        self._head_arrived()
+        self._head.unset()
         hangs_up = refusal.hangs_up or not keep_alive
         self.transport.write(refusal.head + (HANG_UP_LINE if hangs_up else b"") + b"\r\n" + refusal.body)
-        self._unset_keepalive_if_required()
         if self.flow.write_paused:  # he asks and asks, and does not read the answers
             self.transport.abort()
         elif hangs_up:
             self._hang_up()
         else:
-            self._expect_another()
+            self._next.set()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer and hang up."""
         self._answer = None
-        self._head_arrived()
+        self._head.unset()
         request_id = request_id_of(())  # his own may be in the head, which cannot be relied on
         answer = problem(OF_STATUSES[status], detail, request_id=request_id)
         headers = [*answer.raw_headers, NO_SNIFFING, (b"x-request-id", request_id.encode()), HANG_UP]
