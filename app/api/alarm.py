@@ -15,7 +15,7 @@ class Alarm:
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, function: Callable[[], None]) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._function = function
+        self._function: Callable[[], None] | None = function  # None = ended
         self._due_at: float | None = None  # seconds of the loop's clock
         self._handle: asyncio.TimerHandle | None = None  # of the next look, never later than that
 
@@ -25,7 +25,9 @@ class Alarm:
         return self._due_at is not None
 
     def set(self) -> None:
-        """Call after all of the seconds, counted from now."""
+        """Call after all of the seconds, counted from now; never again after its end."""
+        if self._function is None:
+            return
         self._due_at = self._loop.time() + self._seconds
         if self._handle is None:
             self._handle = self._loop.call_at(self._due_at, self._look)
@@ -35,15 +37,15 @@ class Alarm:
         self._due_at = None
 
     def end(self) -> None:
-        """Do not call, and let go of the function at once."""
-        self._due_at = None
+        """Let go of the function: whoever owns it and the alarm would wait for a collection of garbage."""
+        self._due_at = self._function = None
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def _look(self) -> None:
         self._handle = None
-        if self._due_at is None:
+        if self._due_at is None or self._function is None:
             return
         if self._loop.time() < self._due_at:
             self._handle = self._loop.call_at(self._due_at, self._look)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import time
+import weakref
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -28,6 +31,7 @@ class Service:
     """A service of one path, whose only lane is taken until it is freed."""
 
     port: int
+    server: uvicorn.Server
     lane: Lane
     metrics: Metrics
     stopping: asyncio.Event
@@ -46,7 +50,12 @@ def head_seconds() -> float:
 
 
 @pytest.fixture
-async def service(head_seconds: float) -> AsyncIterator[Service]:
+def rest_seconds() -> int:
+    return 5
+
+
+@pytest.fixture
+async def service(head_seconds: float, rest_seconds: int) -> AsyncIterator[Service]:
     metrics, stopping = Metrics(), asyncio.Event()
     lane = Lane("serving", places=1, metrics=metrics, queue_seconds=60)
     turnstile = Turnstile({(method, "/recommend"): lane for method in ("GET", "POST")}, metrics, stopping)
@@ -55,15 +64,20 @@ async def service(head_seconds: float) -> AsyncIterator[Service]:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         answered.append(scope["path"])
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1.5)
         message = await receive()
         await PlainTextResponse(b"got " + message["body"])(scope, receive, send)
 
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, port=0)
-    async with running(uvicorn.Server(config)) as port:
+    config = uvicorn.Config(
+        app, http=protocol, lifespan="off", log_config=None, port=0, timeout_keep_alive=rest_seconds
+    )
+    server = uvicorn.Server(config)
+    async with running(server) as port:
         await lane.enter()
         waiting = [asyncio.create_task(lane.enter()) for _ in range(QUEUE_PLACES)]
         await asyncio.sleep(0)
-        yield Service(port, lane, metrics, stopping, answered)
+        yield Service(port, server, lane, metrics, stopping, answered)
         for task in waiting:
             task.cancel()
 
@@ -198,3 +212,71 @@ async def test_the_connection_ends_where_the_client_or_the_service_ends_it(servi
 
     assert (status, headers["connection"]) == (503, "close")
     assert await reader.read() == b""
+
+
+async def seconds_until_cut(reader: asyncio.StreamReader, began: float) -> float:
+    async with asyncio.timeout(5):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("rest_seconds", [1])
+async def test_who_was_turned_away_and_asks_no_more_is_cut(service: Service) -> None:
+    reader, writer = await service.connect()
+    for pause_seconds in (0.6, 0):  # it rests anew after each
+        began = time.monotonic()
+        writer.write(request())
+        assert (await answer(reader))[0] == 503
+        await asyncio.sleep(pause_seconds)
+
+    assert 0.9 < await seconds_until_cut(reader, began) < 4
+
+
+@pytest.mark.parametrize("rest_seconds", [1])
+async def test_a_request_behind_one_turned_away_may_take_longer_than_a_connection_may_rest(service: Service) -> None:
+    reader, writer = await service.connect()
+    writer.write(request() + request(b"[4]", path="/slow"))
+
+    assert (await answer(reader))[0] == 503
+    assert (await answer(reader))[::2] == (200, b"got [4]")
+
+
+@pytest.mark.parametrize("head_seconds", [0.5])
+@pytest.mark.parametrize("path", ["/recommend", "/health"])
+async def test_a_later_head_that_dribbles_in_has_all_of_its_time_and_no_more(service: Service, path: str) -> None:
+    reader, writer = await service.connect()
+    writer.write(request(path=path))
+    await answer(reader)
+    await asyncio.sleep(0.3)  # the time of the first head is not over
+
+    async def dribble() -> None:
+        writer.write(b"GET /")
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    began = time.monotonic()
+    dribbling = asyncio.create_task(dribble())
+    seconds = await seconds_until_cut(reader, began)
+    dribbling.cancel()
+    assert 0.45 < seconds < 3
+
+
+@pytest.mark.parametrize("path", ["/recommend", "/health"])
+async def test_nothing_holds_a_connection_that_has_gone(service: Service, path: str) -> None:
+    reader, writer = await service.connect()
+    writer.write(request(path=path))
+    await answer(reader)
+    connections = service.server.server_state.connections
+    gone = weakref.ref(next(iter(connections)))
+    gc.disable()
+    try:
+        writer.close()
+        async with asyncio.timeout(5):
+            while connections:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        assert gone() is None
+    finally:
+        gc.enable()
