@@ -204,13 +204,18 @@ def _split(engine: SyncEngine, plan: TrainingPlan, held_out: str | None) -> date
 
 
 def _resumed(stores: Stores, folder: Path, *, plan: TrainingPlan, sizes: NetworkSizes) -> Cycle | None:
-    """The cycle that a killed trainer had begun, if it was of the same plan and its base is still there, and whole."""
+    """The cycle that a killed trainer had begun, if it can go on: its plan is still the plan, its base still whole, and
+    what serves has still read the log as far as its base had, which a roll-back changes and a reindex does not.
+    """
     try:
         values = json.loads((folder / CYCLE).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
     if {name: values.get(name) for name in choices} != choices or not _is_whole(stores, values["base"]):
+        return None
+    _, learnt = learnt_until(stores, sizes)
+    if values["arrived_since"] != (learnt["arrived_until"] if learnt else None):
         return None
     moments = ("arrived_since", "shown_since", "arrived_until", "held_out_since")
     return Cycle(**values | {name: datetime.fromisoformat(values[name]) if values[name] else None for name in moments})

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from app.candidates.encode import start_sizes
 from app.candidates.generation import GenerationFolder
 from app.candidates.reindex import run_reindex
 from app.errors import BadInput
+from app.plan import load_plan
 from app.storage.postgres import sync_engine
 from app.trainer import train_once
+from app.training.cycle import _catalogue
 from models.artefact import WEIGHTS, same_weights
 from tests.candidates.worlds import fill
 from tests.toy_world import ToyWorld
@@ -126,6 +129,42 @@ async def test_a_cycle_whose_base_was_damaged_meanwhile_is_begun_anew(stores, en
     second = await train(stores, engine)
 
     assert folder.report(second)["continued_from"] is None, "nothing else was whole"
+
+
+async def test_a_cycle_goes_on_after_a_reindex_and_is_begun_anew_after_a_roll_back(stores, engine):
+    await fill(stores, ToyWorld(users_count=20))
+    first = await train(stores, engine)
+    await fill(stores, ToyWorld(users_count=30), pictures=False)
+    await train(stores, engine)
+    await fill(stores, ToyWorld(users_count=40), pictures=False)
+    folder, steps = GenerationFolder(stores.settings.generations), []
+
+    def stop(report):
+        steps.append(report.step)
+        if report.step == 12:
+            raise RuntimeError("killed")
+
+    async def killed():
+        with pytest.raises(RuntimeError, match="killed"):
+            await train(stores, engine, tell=stop)
+
+    await killed()
+    await run_reindex(stores, requested_by="test")
+    await killed()
+    assert steps[steps.index(12) + 1] == 11, "the same cycle went on"
+
+    folder.promote(first)
+    third = await train(stores, engine)
+    assert folder.report(third)["continued_from"] == first
+
+
+async def test_tokens_of_the_same_backbones_are_read_once(stores, small_plan):
+    await fill(stores, ToyWorld(users_count=1))
+    catalogue = await _catalogue(stores)
+    sizes = start_sizes(**load_plan(small_plan)[1])
+    others = replace(sizes, semantic_width=2 * sizes.semantic_width)
+
+    assert catalogue.table_of(stores)(others) is catalogue.table(sizes, stores.settings.home)
 
 
 async def test_without_any_log_there_is_nothing_to_train_on(stores, engine):
