@@ -11,8 +11,9 @@ from app.evaluation.pictures import draw_pictures
 from app.evaluation.product import whole_state
 from app.evaluation.ranking_rows import rank_protocol
 from app.evaluation.report import ranking_figures, tables
-from app.evaluation.world import scratch_home
+from app.evaluation.world import scratch_home, world_of
 from app.plan import load_plan
+from app.storage.catalogue import stream_catalogue
 from app.storage.stores import open_stores
 from tests.evaluation.small_log import small_log
 from tests.evaluation.test_split import planted
@@ -39,6 +40,17 @@ async def test_no_figure_changes_when_the_answers_are_planted_after_the_cut(sett
 
     assert here["tuwen: recommend path"]["warm"]["cases"][0] > 0
     assert json.dumps(there) == json.dumps(here)
+
+
+async def test_what_has_expired_since_is_there_to_be_found(settings):
+    log = small_log(users=1)
+    assert all(post.expires_at is not None for post in log.posts)
+
+    async with world_of(log, settings) as stores:
+        candidates = [post async for page in stream_catalogue(stores.database, with_deleted=False) for post in page]
+
+    assert {post.post_id for post in candidates} == {post.post_id for post in log.posts}
+    assert all(post.expires_at is None for post in candidates)
 
 
 async def test_what_a_killed_evaluation_left_is_removed_by_the_next_but_nothing_of_one_under_way(settings):
