@@ -268,9 +268,10 @@ def load_generation(folder: Path, *, rests: int = 0) -> Generation:
         _read_json(folder / REPORT, dict)  # read when it is asked for; damaged it must not serve
     except UNREADABLE as error:
         raise BadArtefact(f"generation {folder.name} cannot be loaded: {error}") from error
-    shapes = (len(loaded.columns), loaded.network.sizes.semantic_width)
-    if loaded.vectors.shape != shapes or loaded.quality.shape != shapes[:1] or loaded.index.posts != shapes[0]:
-        raise BadArtefact(f"generation {folder.name}: network, vectors, index and posts do not belong together")
+    shape = (len(loaded.columns), loaded.network.sizes.semantic_width)
+    agree = (manifest.posts, manifest.width) == loaded.vectors.shape == shape
+    if not (agree and loaded.quality.shape == shape[:1] and loaded.index.posts == shape[0]):
+        raise BadArtefact(f"generation {folder.name}: network, vectors, index, posts and manifest do not agree")
     if not _rested(lambda: loaded.index.holds(loaded.vectors, loaded.quality), rests):
         raise BadArtefact(f"generation {folder.name}: its index is of other vectors")
     return loaded

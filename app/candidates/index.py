@@ -50,6 +50,8 @@ class ListIndex:
 
         A checksum tells of damage; this tells of an index that is whole, and of other posts.
         """
+        if self.centres.shape[1] != vectors.shape[1]:  # all there is to see of a single list
+            return False
         lists = len(self.centres)
         compared = range(0, lists, -(-lists // LISTS_COMPARED)) if lists > 1 else ()
         for one in compared:

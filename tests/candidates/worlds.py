@@ -18,15 +18,17 @@ from models.cascade import Cascade
 from tests.models.tensors import small_sizes
 from tests.toy_world import ToyWorld
 
+WIDTH = 8  # of the vectors
 
-def contents(posts: int = 30, seed: int = 0) -> Contents:
+
+def contents(posts: int = 30, seed: int = 0, *, width: int = WIDTH) -> Contents:
     """A generation of random vectors."""
     random = np.random.default_rng(seed)
-    vectors = random.standard_normal((posts, 8)).astype(np.float32)
+    vectors = random.standard_normal((posts, width)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     quality = random.standard_normal(posts).astype(np.float32) * 0.1
     return Contents(
-        network=Cascade(small_sizes()).eval(),
+        network=Cascade(small_sizes(semantic_width=width)).eval(),
         columns=PostColumns.of([Post(f"p{number}", f"title {number}") for number in range(posts)]),
         hidden=np.zeros(posts, bool),
         vectors=vectors,

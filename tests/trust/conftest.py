@@ -13,6 +13,7 @@ from typing import TypeVar
 import psycopg
 import pytest
 
+from app.candidates.generation import GenerationFolder
 from app.storage.embedded import Addresses
 from tests.trust.attacked import Attacked, attacked_service
 from tests.trust.figures import Row
@@ -62,6 +63,12 @@ def at_full(request: pytest.FixtureRequest) -> Callable[[Count, Count], Count]:
     """`at_full(2, 20)`: the first in `make test`, the second in `make trust`."""
     is_full = bool(request.config.getoption("--trust-full"))
     return lambda small, full: full if is_full else small
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> GenerationFolder:
+    """Generations that no service knows of."""
+    return GenerationFolder(tmp_path / "generations")
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
-"""Rows 11-13: a generation whose files were damaged, mixed up or made to do harm is refused, the old one serves."""
+"""Rows 11 and 13: a generation whose files were damaged or made to do harm is refused, the old one serves."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import itertools
-import json
 import multiprocessing
 import os
 import pickle
 import random
 import shutil
 import struct
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -21,43 +17,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.candidates.generation import MANIFEST, REQUIRED, GenerationFolder, Manifest, load_generation, sealed
-from app.candidates.index import FEW_POSTS
+from app.candidates.generation import REQUIRED, load_generation
 from app.errors import BadArtefact, UnknownId
 from scripts.bench_processes import peak_gib
-from tests.candidates.worlds import contents, with_vectors
 from tests.trust.figures import Row
+from tests.trust.tampering import FLAT_POSTS, copied, is_refused, reseal, write
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FLAT_POSTS = 60
 GROWN_MB = 20
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["tests.trust.test_damaged_files"])
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> GenerationFolder:
-    return GenerationFolder(tmp_path / "generations")
-
-
-def write(folder: GenerationFolder, *, posts: int = FLAT_POSTS, seed: int = 0) -> str:
-    made = contents(posts, seed)
-    made = with_vectors(made, made.vectors, made.quality)
-    return folder.write(made, origin="start", parent=None, changes_until=NOW)
-
-
-def copied(original: Path, to: Path) -> Path:
-    """A copy under the same name: the name is part of what is checked."""
-    shutil.rmtree(to, ignore_errors=True)
-    return Path(shutil.copytree(original, to / original.name))
-
-
-def is_refused(folder: Path) -> bool:
-    try:
-        load_generation(folder)
-    except (BadArtefact, UnknownId):
-        return True
-    return False
 
 
 def damaged(file: Path, chance: random.Random) -> str:
@@ -95,49 +63,6 @@ def test_every_damage_to_any_file_is_refused_and_the_old_generation_serves_on(ro
     row.done = f"{done['flipped']} bits flipped, {done['cut']} ends cut off, over all {len(files)} files"
     row.none(accepted=accepted, old_generation_lost=old_lost)
     assert not is_refused(victim), "undamaged it is accepted"
-
-
-def reseal(folder: Path) -> None:
-    """Give a tampered folder a manifest that agrees with its files: only what the files hold can betray it now."""
-    values = json.loads((folder / MANIFEST).read_text())
-    del values["manifest_sha256"]
-    values["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in values["files"]}
-    (folder / MANIFEST).write_bytes(sealed(Manifest(**values)))
-
-
-@pytest.mark.trust(12)
-def test_parts_of_other_generations_are_refused(row: Row, folder, tmp_path):
-    one = folder.path(write(folder))
-    others = [folder.path(write(folder, seed=1)), folder.path(write(folder, posts=FLAT_POSTS - 10))]
-    tried, served, unnoticed = 0, [], set()
-    for other, name in itertools.product(others, REQUIRED):
-        mixed = copied(one, tmp_path / "mixed")
-        shutil.copy(other / name, mixed / name)
-        if (mixed / name).read_bytes() == (one / name).read_bytes():
-            continue
-        tried += 1
-        if not is_refused(mixed):
-            served.append(name)
-        reseal(mixed)
-        if not is_refused(mixed):
-            unnoticed.add(name)
-    renamed = Path(shutil.copytree(one, tmp_path / "another-name"))
-
-    row.done = f"{tried} generations mixed of two (same and other number of posts), one renamed"
-    row.none(served=len(served) + (not is_refused(renamed)))
-    row.saw("kinds of files that pass with a forged manifest", len(unnoticed), f"of {len(REQUIRED)}")
-    # Whoever forges the manifest can change what is served; an index of other vectors is noticed all the same.
-
-
-def test_an_index_of_other_vectors_is_refused_although_its_manifest_agrees(folder, tmp_path):
-    one, other = (folder.path(write(folder, posts=FEW_POSTS + 100, seed=seed)) for seed in range(2))
-    for names in (("index.faiss", "lists.npy"), ("vectors.npy",), ("quality.npy",)):
-        mixed = copied(one, tmp_path / "mixed")
-        for name in names:
-            shutil.copy(other / name, mixed / name)
-        reseal(mixed)
-
-        assert is_refused(mixed), names
 
 
 class Touch:
