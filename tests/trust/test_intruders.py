@@ -8,9 +8,9 @@ import socket
 import subprocess
 import threading
 from base64 import b64encode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -23,6 +23,14 @@ from app.storage.servers import package_folder
 from tests.pages.conftest import browser  # noqa: F401 - a fixture
 from tests.trust.attacked import KEYS, ROOT, Attacked, attacked_service
 from tests.trust.figures import Row
+from tests.trust.injected import (
+    INJECTIONS,
+    SECRETS,
+    all_rows,
+    changed_rows,
+    given_rows_of_every_kind,
+    with_words,
+)
 from tests.trust.planted import SCRIPTS, Seen, plant, seen_in
 from tests.trust.sessions import pages_that_open, sign_in
 
@@ -30,18 +38,6 @@ RANK = {"open": -1, **{role.value: rank for rank, role in enumerate(Role)}}
 WRONG_KEY = "Zq9wrong-key"
 SECRET_WORDS = ("secret", "sha256", "signature", "digest(")
 CLIENTS = {"httpx", "requests", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib", "telnetlib"}
-INJECTIONS = [
-    "'; DROP TABLE posts; --",
-    "' OR '1'='1",
-    "1); DELETE FROM users; --",
-    "$$; DROP TABLE audit; $$",
-    ":user_id",
-    "%(user_id)s",
-    "{0}",
-    "\\",
-    "p1' UNION SELECT secret_sha256 FROM api_keys --",
-    "*/ DROP TABLE jobs /*",
-]
 
 
 @pytest.fixture(scope="module")
@@ -160,59 +156,39 @@ def test_no_key_is_written_anywhere_and_guessing_is_slowed(attacked: Attacked, r
     assert all("retry-after" in one.headers for one in guesses if one.status_code == 429)
 
 
-def with_words(words: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """Calls that carry the words in each of their fields."""
-    shown = {"user_id": words, "post_id": words, "exposure_id": words, "scene": words, "shown_at": words}
-    post = {
-        "post_id": f"x-{words}",
-        "title": words,
-        "category": words,
-        "city": words,
-        "tags": [words],
-        "author_id": words,
-    }
-    wanted = {"user_id": words, "scene": words, "filter": {"category": [words], "city": [words], "tags": [words]}}
-    quoted = httpx.URL("http://t").copy_with(path=f"/{words}").raw_path.decode()[1:].replace("/", "%2F")
-    return [
-        ("POST", "/posts", {"json": {"posts": [{**post, "tags": [words], "attributes": {words: words}}]}}),
-        ("POST", "/exposures", {"json": {"exposures": [shown, {**shown, "shown_at": 1, "post_id": "p1"}]}}),
-        ("POST", "/behaviours", {"json": {"behaviours": [{"kind": words, "exposure_id": words}]}}),
-        ("POST", "/recommend", {"json": {**wanted, "exclude_post_ids": [words], "cursor": words}}),
-        ("PUT", f"/users/{quoted}", {"json": {"attributes": {words: words}}}),
-        ("GET", f"/posts/{quoted}", {}),
-        ("GET", "/dead-letters", {"params": {"kind": words}}),
-        ("GET", f"/users/{quoted}/export", {}),
-        ("DELETE", f"/users/{quoted}", {}),
-    ]
-
-
 @pytest.mark.trust(26)
 @pytest.mark.browser
 def test_words_stay_words(attacked: Attacked, row: Row, browser: Browser) -> None:  # noqa: F811
-    counted = "SELECT (SELECT count(*) FROM api_keys), (SELECT count(*) FROM posts WHERE post_id LIKE 'p%')"
-    before = attacked.rows(counted)
-    errors = 0
+    given_rows_of_every_kind(attacked)
+    before = all_rows(attacked)
+    told, errors = [], 0
     with attacked.client(Role.ADMIN) as client:
         for words in (*INJECTIONS, *SCRIPTS):
             for method, path, sent in with_words(words):
-                errors += client.request(method, path, **sent).is_server_error
-    changed = int(before != attacked.rows(counted))
+                answer = client.request(method, path, **sent)
+                errors += answer.is_server_error
+                told += [f"{method} {path}" for secret in SECRETS if secret in answer.text]
+    changed = changed_rows(before, all_rows(attacked))
     plant(attacked)
 
     seen = seen_in(browser, attacked)
 
+    rows = sum(map(Counter.total, before.values()))
     row.done = (
-        f"{len(INJECTIONS)} SQL and {len(SCRIPTS)} HTML words in every field; {seen.pages} pages of /admin and /demo "
-        "that show them, in a Chromium that does not mind the policy"
+        f"{len(INJECTIONS)} SQL and {len(SCRIPTS)} HTML words in every field, {rows} old rows of {len(before)} tables "
+        f"compared; {seen.pages} pages of /admin and /demo that show them, in a Chromium that does not mind the policy"
     )
     row.none(
         server_errors=errors,
-        rows_changed=changed,
+        rows_changed=len(changed),
+        answers_that_tell_of_others=len(told),
         dialogs=len(seen.dialogs),
         inline_scripts=len(seen.code),
         pages_without_policy=len(seen.without_policy),
         words_not_shown_as_text=len(seen.not_shown),
     )
+    assert [table for table, found in before.items() if not found] == []
+    assert (changed, told) == ([], [])
     assert seen == Seen(seen.pages)
 
 
@@ -291,3 +267,12 @@ def test_the_trap_counts() -> None:
         threading.Event().wait(0.01)
     trap.close()
     assert trap.hits == 1
+
+
+def test_the_comparison_sees_a_row_that_was_changed_and_one_that_came() -> None:
+    before = {"users": Counter(["a", "b"]), "jobs": Counter(["c"])}
+    after = {"users": Counter(["a", "B"]), "jobs": Counter(["c", "d"])}
+
+    assert changed_rows(before, before) == []
+    assert changed_rows(before, after) == ["gone from users: b", "come to jobs: d"]
+    assert changed_rows(before, {"users": before["users"]}) == ["gone from jobs: c", "jobs"]
