@@ -33,6 +33,7 @@ from app.storage.catalogue import PostCounts, post_counts, posts_shown_before, s
 from app.storage.log import Watermark, count_exposures, current_watermark, split_moment
 from app.storage.postgres import SyncEngine
 from app.storage.stores import Stores
+from app.training.cycle_notes import CYCLE, Cycle, read_notes, write_notes
 from app.training.evaluate import Yardsticks, evaluate
 from app.training.fit import Curves, Fit, StepReport
 from app.training.judge import judge
@@ -40,26 +41,8 @@ from app.training.report import CycleReport, draw_curves
 from models.cascade import Cascade
 from models.sizes import NetworkSizes
 
-CYCLE, CHECKPOINT = "cycle.json", "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 Tell = Callable[[StepReport], None]
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """What one cycle learns from; fixed at its start."""
-
-    base: str | None  # the generation whose network it continues, None = the pretrained start
-    arrived_since: datetime | None  # events before this moment were learnt from already
-    shown_since: datetime | None  # except showings since this moment, which were held out
-    arrived_until: datetime
-    held_out_since: datetime | None  # showings since this moment are held out for evaluation
-    plan: dict[str, Any]
-    network: dict[str, Any]  # its sizes
-
-    @property
-    def watermark(self) -> Watermark:
-        """Up to where the log is read."""
-        return Watermark(self.arrived_until)
 
 
 async def run_cycle(
@@ -191,9 +174,7 @@ def _begun(stores: Stores, engine: SyncEngine, folder: Path, *, plan: TrainingPl
         network=asdict(sizes),
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    building = folder / f".{CYCLE}"
-    building.write_text(json.dumps(asdict(cycle), default=datetime.isoformat))
-    building.replace(folder / CYCLE)
+    write_notes(cycle, folder)
     return cycle
 
 
@@ -207,18 +188,13 @@ def _resumed(stores: Stores, folder: Path, *, plan: TrainingPlan, sizes: Network
     """The cycle that a killed trainer had begun, if it can go on: its plan is still the plan, its base still whole, and
     what serves has still read the log as far as its base had, which a roll-back changes and a reindex does not.
     """
-    try:
-        values = json.loads((folder / CYCLE).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
+    cycle = read_notes(folder)
     choices = json.loads(json.dumps({"plan": plan.as_json(), "network": asdict(sizes)}))
-    if {name: values.get(name) for name in choices} != choices or not _is_whole(stores, values["base"]):
+    if cycle is None or {"plan": cycle.plan, "network": cycle.network} != choices or not _is_whole(stores, cycle.base):
         return None
     _, learnt = learnt_until(stores, sizes)
-    if values["arrived_since"] != (learnt["arrived_until"] if learnt else None):
-        return None
-    moments = ("arrived_since", "shown_since", "arrived_until", "held_out_since")
-    return Cycle(**values | {name: datetime.fromisoformat(values[name]) if values[name] else None for name in moments})
+    since = datetime.fromisoformat(learnt["arrived_until"]) if learnt else None
+    return cycle if cycle.arrived_since == since else None
 
 
 def _is_whole(stores: Stores, base: str | None) -> bool:
@@ -288,7 +264,7 @@ def _fit(network: Cascade, engine: SyncEngine, cycle: Cycle, *, plan: TrainingPl
         new = count_exposures(engine, since=Watermark(cycle.arrived_since), until=cycle.watermark)
         samples = min(samples, new + samples * (plan.held_out_share + plan.replay_share))
     steps = samples * (1 - plan.held_out_share) / plan.batch_samples
-    return Fit(network, collator, plan, steps_of_epoch=max(1, round(steps)))
+    return Fit(network, collator, plan, steps_of_epoch=max(1, round(steps)), cycle=cycle.sha256)
 
 
 def _batches(engine: SyncEngine, cycle: Cycle, plan: TrainingPlan) -> Callable[[int], Iterator[list[Sample]]]:

@@ -65,11 +65,14 @@ class Curves:
 class Fit:
     """One training run over a fixed log, resumable at every checkpoint."""
 
-    def __init__(self, network: Cascade, collator: Collator, plan: TrainingPlan, *, steps_of_epoch: int) -> None:
+    def __init__(
+        self, network: Cascade, collator: Collator, plan: TrainingPlan, *, steps_of_epoch: int, cycle: str
+    ) -> None:
         self.network = network
         self.curves = Curves()
         self._collator = collator
         self._plan = plan
+        self._cycle = cycle  # no checkpoint of another one is used
         self._steps = max(1, steps_of_epoch * plan.epochs)
         self._optimiser = torch.optim.AdamW(_parameter_groups(network, plan.weight_decay), lr=plan.learning_rate)
 
@@ -79,7 +82,8 @@ class Fit:
         """Learn from all epochs, from the checkpoint on if there is one; the network ends in evaluation mode."""
         torch.manual_seed(self._plan.seed)
         _keep_memory()
-        place = load_checkpoint(checkpoint, network=self.network, optimiser=self._optimiser) or Place(0, 0, 0)
+        saved = load_checkpoint(checkpoint, cycle=self._cycle, network=self.network, optimiser=self._optimiser)
+        place = saved or Place(0, 0, 0)
         step = place.step
         for epoch in range(place.epoch, self._plan.epochs):
             done = place.step_of_epoch if epoch == place.epoch else 0
@@ -89,11 +93,13 @@ class Fit:
                 self.curves.add(report)
                 tell(report)
                 if step % self._plan.checkpoint_steps == 0:
-                    here = Place(epoch, step, number)
-                    save_checkpoint(checkpoint, here, network=self.network, optimiser=self._optimiser)
+                    self._save(checkpoint, Place(epoch, step, number))
                 if step % GIVE_BACK_STEPS == 0:
                     _give_back_memory()
         self.network.eval()
+
+    def _save(self, checkpoint: Path, place: Place) -> None:
+        save_checkpoint(checkpoint, place, cycle=self._cycle, network=self.network, optimiser=self._optimiser)
 
     def _step(self, samples: Sequence[Sample], step: int, learning_rate: float) -> StepReport:
         """Forward, backward, update."""

@@ -131,6 +131,24 @@ async def test_a_cycle_whose_base_was_damaged_meanwhile_is_begun_anew(stores, en
     assert folder.report(second)["continued_from"] is None, "nothing else was whole"
 
 
+async def test_a_cycle_whose_notes_are_damaged_is_begun_anew_and_its_checkpoint_is_not_used(stores, engine):
+    await fill(stores, ToyWorld(users_count=20))
+
+    def stop(report):
+        if report.step == 7:
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        await train(stores, engine, tell=stop)
+    notes = stores.settings.home / "training" / "cycle.json"
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | {"arrived_until": 5}))
+    steps = []
+    generation = await train(stores, engine, tell=lambda report: steps.append(report.step))
+
+    assert steps[0] == 1
+    assert GenerationFolder(stores.settings.generations).current() == generation
+
+
 async def test_a_cycle_goes_on_after_a_reindex_and_is_begun_anew_after_a_roll_back(stores, engine):
     await fill(stores, ToyWorld(users_count=20))
     first = await train(stores, engine)

@@ -21,6 +21,7 @@ from tests.toy_world import ToyWorld
 PLAN = TrainingPlan(
     epochs=6, batch_samples=128, learning_rate=3e-3, warmup_steps=5, serving_weight=0.5, checkpoint_steps=7
 )
+CYCLE = "its SHA-256"
 SIZES = {
     "picture_backbone": "patches",
     "title_backbone": "hashed-pieces",
@@ -57,7 +58,7 @@ class Lesson:
     def fit(self) -> Fit:
         network = type(self.start)(self.start.sizes)
         network.load_state_dict(self.start.state_dict())
-        return Fit(network, self.collator, PLAN, steps_of_epoch=len(self.learnt) // PLAN.batch_samples)
+        return Fit(network, self.collator, PLAN, steps_of_epoch=len(self.learnt) // PLAN.batch_samples, cycle=CYCLE)
 
     def train(self, checkpoint: Path) -> Fit:
         fit = self.fit()
@@ -128,10 +129,19 @@ def test_a_checkpoint_that_cannot_be_written_says_where_there_is_no_space(tmp_pa
         lesson.train(tmp_path / "nowhere" / "checkpoint")
 
 
-def test_a_damaged_checkpoint_only_costs_time(tmp_path):
-    lesson = Lesson(tmp_path, ToyWorld(users_count=8, showings_each=20))
-    (tmp_path / "damaged").write_bytes(b"nothing of use")
+def test_a_damaged_checkpoint_only_costs_time(tmp_path, caplog):
+    lesson = Lesson(tmp_path, ToyWorld(users_count=10, showings_each=30))
+    whole = lesson.train(tmp_path / "checkpoint")
+    flip_last_bit(tmp_path / "checkpoint")
 
-    fit = lesson.train(tmp_path / "damaged")
+    again = lesson.train(tmp_path / "checkpoint")
 
-    assert fit.curves.step[0] == 1
+    assert "its checksum does not fit" in caplog.text
+    assert again.curves.step[0] == 1
+    assert same_weights(again.network, whole.network), "nothing of the checkpoint was trained on"
+
+
+def flip_last_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
