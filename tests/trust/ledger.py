@@ -117,8 +117,8 @@ class Ledger:
         self._users = 0
         self._open: list[Parcel] = []
         self._answers: list[Answer] = []
-        self._sent: set[Event] = set()
-        self._acknowledged: set[Event] = set()
+        self._batches: list[frozenset[Event]] = []  # each of them is one transaction
+        self._acknowledged: dict[Event, float] = {}  # when (monotonic seconds)
         self._at_once = 0
         self._kept_unacknowledged = 0
 
@@ -128,7 +128,7 @@ class Ledger:
         while time.monotonic() < ends_at:
             self._users += 1
             for parcel in parcels_of(f"{self._name}-{self._users}"):
-                self._sent.update(event for item in parcel.items for event in item.events)
+                self._batches.append(frozenset(event for item in parcel.items for event in item.events))
                 asked.append((parcel, asyncio.create_task(self._ask(client, parcel))))
             await asyncio.sleep(PARCEL_SECONDS)
         for parcel, task in asked:
@@ -159,8 +159,8 @@ class Ledger:
         """Whether the answer acknowledges anything; what it does not acknowledge stays open."""
         statuses = [one["status"] for one in answer.json()["items"]] if answer.is_good else [""] * len(parcel.items)
         taken = [status in (ACCEPTED, DUPLICATE) for status in statuses]
-        for item in compress(parcel.items, taken):
-            self._acknowledged.update(item.events)
+        for event in (event for item in compress(parcel.items, taken) for event in item.events):
+            self._acknowledged.setdefault(event, answer.due_at + answer.seconds)
         if not all(taken):
             self._open.append(Parcel(parcel.name, list(compress(parcel.items, map(not_, taken)))))
         return any(taken)
@@ -173,20 +173,41 @@ class Ledger:
         row.none(batches_neither_taken_nor_refused=len(self._answers) - len(taken) - len(refused))
         row.at_most(within_seconds, "longest answer to a batch", max(one.seconds for one in self._answers), "s")
 
+    @property
+    def _sent(self) -> frozenset[Event]:
+        return frozenset().union(*self._batches)
+
+    def acknowledged(self, began: float, ended: float) -> int:
+        """How many events were acknowledged between two moments (monotonic seconds)."""
+        return sum(began <= moment < ended for moment in self._acknowledged.values())
+
+    def flaws_of_copy(self, address: str, *, begun_at: float) -> dict[str, int]:
+        """Compare a copy of the database that was begun at this moment (monotonic seconds), while events came in."""
+        copied = self._logged(address)
+        new, sent = copied - self._before, self._sent
+        due = self._before + Counter(event for event, moment in self._acknowledged.items() if moment < begun_at)
+        there = [len(events & new.keys()) for events in self._batches]
+        return {
+            "lost": (due - copied).total(),
+            "duplicated": sum(new[event] > 1 for event in sent),
+            "phantom": len(new.keys() - sent),
+            "half_batches": sum(0 < n < len(events) for n, events in zip(there, self._batches, strict=True)),
+        }
+
     def judge(self, row: Row) -> None:
         """Compare with the whole log, with what was there before, too."""
-        now, due = self._logged(), self._before + Counter(self._acknowledged)
+        now, sent, due = self._logged(), self._sent, self._before + Counter(self._acknowledged.keys())
         new = now - self._before
         row.saw("events acknowledged", len(self._acknowledged))
         row.saw("of them at once", 100 * self._at_once / len(self._acknowledged), "%")
         row.saw("items kept though not acknowledged, known when sent again", self._kept_unacknowledged)
-        row.none(lost=(due - now).total(), duplicated=sum(new[event] > 1 for event in self._sent))
-        row.none(phantom=len(new.keys() - self._sent))
+        row.none(lost=(due - now).total(), duplicated=sum(new[event] > 1 for event in sent))
+        row.none(phantom=len(new.keys() - sent))
         assert self._at_once
-        assert self._acknowledged == self._sent
+        assert self._acknowledged.keys() == sent
 
-    def _logged(self) -> Counter[Event]:
-        with psycopg.connect(database_url(self._world.postgres.port)) as connection:
+    def _logged(self, address: str | None = None) -> Counter[Event]:
+        with psycopg.connect(address or database_url(self._world.postgres.port)) as connection:
             rows = connection.execute(_LOGGED).fetchall()
         return Counter(
             Event(kind, _unless_derived(one), user_id, post_id, at.astimezone(UTC), _unless_derived(exposure_id))
