@@ -76,6 +76,17 @@ def asked_and_not_read(attacked: Attacked, path: str) -> socket.socket:
     return connection
 
 
+def opened(attacked: Attacked, openings: dict[str, bytes], count: int) -> dict[str, list[socket.socket]]:
+    """So many connections, each with the next of the openings."""
+    slow: dict[str, list[socket.socket]] = {kind: [] for kind in openings}
+    for _, (kind, sent) in zip(range(count), cycle(openings.items()), strict=False):
+        connection = socket.create_connection(("127.0.0.1", attacked.settings.port))
+        with suppress(ConnectionError):  # refused for want of room
+            connection.sendall(sent)
+        slow[kind].append(connection)
+    return slow
+
+
 def until_left(attacked: Attacked, *, connections: int, began: float, patience_seconds: float) -> float:
     """How long there were more connections than these."""
     deadline = time.monotonic() + patience_seconds
@@ -88,24 +99,21 @@ def until_left(attacked: Attacked, *, connections: int, began: float, patience_s
 def test_slow_clients_are_cut_and_good_ones_do_not_notice(
     attacked: Attacked, row: Row, at_full: Callable[[int, int], int]
 ) -> None:
-    sockets, limits = at_full(60, 500), attacked.settings
+    sockets, limits, is_full = at_full(60, 500), attacked.settings, bool(at_full(0, 1))
+    requests = at_full(100, 300)  # beside slow ones, which are there for ten seconds at full counts and for two else
     head = b"POST /exposures HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer " + KEYS[Role.CLIENT].encode()
     openings = {"silence": b"", "head": head + b"\r\nX-Slow: ", "body": head + MOST_OF_A_BODY}
     path, picture_bytes = large_picture(attacked)
     with attacked.client(Role.CLIENT) as client:
+        seconds_of(client, requests=200)  # the first ones are slow, since much is new
         resting = HTTPConnection("127.0.0.1", limits.port)
         is_alive(resting)
-        quiet = seconds_of(client, requests=100)
+        quiet = seconds_of(client, requests=requests)
         good_ones, before = attacked.connections(), attacked.resident_bytes()
-        slow: dict[str, list[socket.socket]] = {kind: [] for kind in openings}
         began = time.monotonic()
         unread = [asked_and_not_read(attacked, path) for _ in range(UNREAD_AT_ONCE)]
-        for _, (kind, sent) in zip(range(sockets), cycle(openings.items()), strict=False):
-            connection = socket.create_connection(("127.0.0.1", limits.port))
-            with suppress(ConnectionError):  # refused for want of room
-                connection.sendall(sent)
-            slow[kind].append(connection)
-        loaded = seconds_of(client, requests=100)
+        slow = opened(attacked, openings, sockets)
+        loaded = seconds_of(client, requests=requests)
         grown = attacked.resident_bytes() - before
         taken = {kind: until_cut(slow[kind], began=began, patience_seconds=40) for kind in openings}
         taken["reader"] = until_left(attacked, connections=good_ones, began=began, patience_seconds=40)
@@ -119,13 +127,15 @@ def test_slow_clients_are_cut_and_good_ones_do_not_notice(
     patience = {"silence": limits.head_seconds, "head": limits.head_seconds, "body": limits.body_seconds}
     for kind, limit in (patience | {"reader": UNREAD_SECONDS}).items():
         row.at_most(limit + 5, f"last slow {kind} cut after (its limit is {limit:g} s)", taken[kind], "s")
-    judge_costs(row, quiet, loaded, grown=grown, allowed=BODIES_BYTES + UNREAD_AT_ONCE * picture_bytes)
+    held = BODIES_BYTES + UNREAD_AT_ONCE * picture_bytes
+    row.at_most(1.5 * held / 1e6, "memory gained meanwhile", grown / 1e6, "MB")
+    judge_good_client(row, quiet, loaded, is_full=is_full)
 
 
-def judge_costs(row: Row, quiet: list[float], loaded: list[float], *, grown: int, allowed: int) -> None:
-    """What the slow ones cost the good client, in seconds, and the service, in bytes."""
-    row.at_most(1.5 * allowed / 1e6, "memory gained meanwhile", grown / 1e6, "MB")
+def judge_good_client(row: Row, quiet: list[float], loaded: list[float], *, is_full: bool) -> None:
+    """What the slow ones cost the good client, in seconds. On a busy machine of a CI one late answer says nothing."""
     p99 = [statistics.quantiles(one, n=100)[98] for one in (quiet, loaded)]
     row.saw("p99 of the good client, quiet", 1000 * p99[0], "ms")
     row.saw("p99 of the good client, meanwhile", 1000 * p99[1], "ms")
+    row.at_most(3 if is_full else 30, "p99 meanwhile against quiet", p99[1] / p99[0], "x")
     row.at_most(3, "median meanwhile against quiet", statistics.median(loaded) / statistics.median(quiet), "x")
