@@ -40,8 +40,8 @@ from tests.trust.figures import Row
 
 FIRST = "0001"
 Columns = dict[str, list[str]]  # by table
-WRITER = "of-the-version-before"
-# One batch of it: all in one transaction, in this order.
+WRITER = "of-the-first-schema"
+# One batch as the first schema knows it: all in one transaction, in this order.
 BATCH = (
     "SELECT post_id FROM posts WHERE post_id = ANY(ARRAY['p1', 'p2'])",
     f"INSERT INTO exposures (exposure_id, user_id, post_id, shown_at) VALUES (%(id)s, '{WRITER}', 'p1', now())",
@@ -131,7 +131,7 @@ def down(database_url: str) -> None:
 
 @dataclass
 class Batches:
-    """What became of the batches of the version before."""
+    """What became of the batches of the first schema's statements."""
 
     waits: list[float] = field(default_factory=list)  # seconds of those that were written
     failures: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Batches:
 
 @contextmanager
 def written_to(database_url: str) -> Iterator[Batches]:
-    """Batch after batch, as the first version writes them, from before the block until it ends."""
+    """Batch after batch of the first schema's statements, from before the block until it ends."""
     over, batches = threading.Event(), Batches()
 
     def write() -> None:
@@ -166,7 +166,7 @@ def written_to(database_url: str) -> Iterator[Batches]:
 
 @pytest.mark.trust(30)
 @pytest.mark.anyio
-async def test_migrations_keep_what_is_there_while_the_version_before_goes_on(
+async def test_migrations_keep_what_is_there_while_statements_of_the_first_schema_go_on(
     stores: Stores, database_url: str, empty_database_url: str, row: Row, at_full: Callable[[int, int], int]
 ) -> None:
     events, newest = at_full(3_000, 200_000), objects(database_url)
@@ -188,7 +188,7 @@ async def test_migrations_keep_what_is_there_while_the_version_before_goes_on(
     written = len(batches_down.waits), len(batches_up.waits)
     row.done = (
         f"something in all {len(all_columns)} tables, and {events} showings and behaviours more, taken down to the "
-        f"first schema ({len(added)} columns less) and up again while batches of that version are written"
+        f"first schema ({len(added)} columns less) and up again while batches of its statements are written"
     )
     row.none(added_columns_that_were_empty=sum(not full[key] for key in added))
     row.none(
@@ -196,7 +196,8 @@ async def test_migrations_keep_what_is_there_while_the_version_before_goes_on(
     )
     row.none(tables_that_differ=sum(len({before[table], below[table], after[table]}) > 1 for table in first))
     row.none(schema_differs=int(objects(database_url) != newest))
-    row.none(batches_of_the_version_before_that_failed=len(batches_down.failures + batches_up.failures))
+    failed = len(batches_down.failures + batches_up.failures)
+    row.none(batches_of_first_schema_statements_that_failed=failed)
     row.at_least(2, "batches on either way, the first before it", min(written))
     row.at_most(2, "longest wait of one", max(batches_down.waits + batches_up.waits), "s")
     assert are_down
