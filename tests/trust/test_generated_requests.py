@@ -1,10 +1,12 @@
-"""Generated requests against the OpenAPI document, over a socket: no error of ours, every answer as documented."""
+"""Row 21: requests generated from the OpenAPI document, over a socket: no error of ours, every answer as documented."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup, ServerError
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -34,6 +37,7 @@ from app.storage.jobs import JobKind, create_job
 from app.storage.keys import create_key
 from app.storage.stores import open_stores
 from tests.api.conftest import CATALOGUE
+from tests.trust.figures import Row
 
 CHECKS = [
     not_a_server_error,
@@ -42,13 +46,18 @@ CHECKS = [
     response_schema_conformance,
     status_code_conformance,
 ]
+SERVER_ERROR = "server error"
 BOUNDED = hypothesis_settings(
-    max_examples=12,  # of each call and mode
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture
+def settings(settings: Settings, small_plan: Path) -> Settings:
+    return settings.model_copy(update={"plan": small_plan})
 
 
 @asynccontextmanager
@@ -78,25 +87,44 @@ def service(settings: Settings) -> Iterator[tuple[FastAPI, str, str]]:
         yield app, f"http://127.0.0.1:{listener.getsockname()[1]}", secret
 
 
+def flaws_of(response: schemathesis.Response, case: schemathesis.Case) -> list[tuple[str, str]]:
+    """What is wrong with an answer, and how to ask again."""
+    try:
+        case.validate_response(response, checks=CHECKS)
+    except FailureGroup as failures:
+        again = case.as_curl_command()
+        return [(SERVER_ERROR if isinstance(one, ServerError) else str(one), again) for one in failures.exceptions]
+    return []
+
+
 @pytest.mark.slow
+@pytest.mark.trust(21)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_generated_requests_are_answered_as_documented(service: tuple[FastAPI, str, str], mode: GenerationMode) -> None:
+def test_generated_requests_are_answered_as_documented(
+    service: tuple[FastAPI, str, str], mode: GenerationMode, row: Row, at_full: Callable[[int, int], int]
+) -> None:
     app, address, secret = service
     schema = schemathesis.openapi.from_dict(app.openapi())
-    answered = 0
+    answered, flaws = Counter[int](), list[tuple[str, str]]()
 
     for found in schema.get_all_operations():
         operation = found.ok()
 
-        @BOUNDED
+        @hypothesis_settings(BOUNDED, max_examples=at_full(12, 60))  # of each call
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
-            nonlocal answered
-            answered += 1
             response = case.call(base_url=address, headers={"Authorization": f"Bearer {secret}"})
-            case.validate_response(response, checks=CHECKS)
+            answered[response.status_code // 100] += 1
+            flaws.extend(flaws_of(response, case))
 
         with suppress(Unsatisfiable):  # a call without parameters and body has nothing to get wrong
             check()
 
-    assert answered > 100
+    kind = "valid" if mode is GenerationMode.POSITIVE else "invalid"
+    row.done = (
+        f"{answered.total()} requests that are to be {kind}, generated from the document's schemas, answers compared"
+    )
+    row.saw(f"good answers to what is to be {kind}", answered[2])
+    row.none(server_errors=answered[5], answers_not_as_documented=sum(kind != SERVER_ERROR for kind, _ in flaws))
+    assert flaws[:5] == []
+    assert answered.total() > 100
