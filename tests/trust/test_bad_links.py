@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,9 +13,8 @@ from pydantic import SecretStr
 from app.storage.servers import free_port
 from tests.trust.children import ApiChild, database_url, ended, redis_url
 from tests.trust.figures import Row
-from tests.trust.load import Answers
+from tests.trust.ordeal import POSTGRES, VALKEY, Ordeal, judge, lacking, under_load
 from tests.trust.proxy import CUT_WITHIN_SECONDS, DELAY_SECONDS, Link, link_to
-from tests.trust.test_store_faults import judge, page_for, under_load
 from tests.trust.world import KEYS, Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -53,36 +51,35 @@ def linked(world: Broken) -> Iterator[Linked]:
         yield Linked(replace(world, api=api), postgres, valkey)
 
 
-def until_quick(answers: Answers, since: float) -> float:
-    """Seconds from a moment until somebody was answered without what the store knows and without a wait for it."""
-    quick = [one for one in answers.of(200) if one.seconds < QUICK_SECONDS and one.json()["degraded"]]
-    return min((one.due_at + one.seconds for one in quick), default=answers.all[-1].due_at) - since
+def until_quick(ordeal: Ordeal) -> float:
+    """Seconds until somebody was answered without what the store knows and without a wait for it."""
+    answers = ordeal.fault
+    quick = [one for one in answers.of(200) if one.seconds < QUICK_SECONDS and lacking(one)]
+    return min((one.due_at + one.seconds for one in quick), default=answers.all[-1].due_at) - ordeal.broken_at
 
 
 @pytest.mark.trust(7)
 @pytest.mark.parametrize("state", ["slow", "cut", "half-open"])
-@pytest.mark.parametrize("store", ["postgres", "valkey"])
+@pytest.mark.parametrize("store", [POSTGRES, VALKEY])
 async def test_recommendations_go_on_over_a_bad_link(linked: Linked, row: Row, at_full, store, state):
     link: Link = getattr(linked, store)
-    per_second, seconds = at_full(8, 50), at_full(2, 15)
-    moments = []
+    per_second, seconds, settling = at_full(8, 50), at_full(2, 15), at_full(1, 5)
 
-    def broken() -> None:
-        moments.append(time.monotonic())
-        link.become(state)
-
-    answers, recovery = await under_load(
-        linked.world, per_second, seconds, broken=broken, healed=partial(link.become, "whole")
+    ordeal = await under_load(
+        linked.world,
+        per_second,
+        seconds=seconds,
+        settling=settling,
+        broken=partial(link.become, state),
+        healed=partial(link.become, "whole"),
     )
-    client = linked.world.client()
-    after = await client.for_seconds(at_full(0.5, 5), per_second, partial(page_for, client, records=True))
-    client.close()
 
-    row.done = f"{store} {WORDS[state]}, {seconds} s at {per_second} requests/s, an eighth recorded"
-    judge(row, answers, recovery, is_full=at_full(False, True), is_felt=state != "cut")
+    row.done = (
+        f"{store} {WORDS[state]}, for {seconds} s, then {settling} s whole, all at {per_second} requests/s, an eighth "
+        "recorded"
+    )
+    judge(row, ordeal, store, is_full=at_full(False, True), is_steady=state != "cut")
     if state == "cut":  # which is found out at once
         assert link.cuts
     else:
-        row.at_most(at_full(5, BREAKER_SECONDS), "quick again after", until_quick(answers, moments[0]), "s")
-    slipped = sum(not one.is_good or bool(one.json()["degraded"]) for one in after.all)
-    row.at_most(0, "not whole after it was", slipped, "")
+        row.at_most(at_full(5, BREAKER_SECONDS), "quick again after", until_quick(ordeal), "s")

@@ -12,7 +12,7 @@ import pytest
 from tests.trust.figures import Row
 from tests.trust.ledger import Ledger
 from tests.trust.load import REFUSED, Answer, Client, percentile_ms
-from tests.trust.test_store_faults import page_for
+from tests.trust.ordeal import page_for
 from tests.trust.world import Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

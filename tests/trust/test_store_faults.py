@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
-from itertools import count
 
 import httpx
 import pytest
@@ -13,88 +11,42 @@ import pytest
 from tests.trust.children import StoreChild
 from tests.trust.figures import Row
 from tests.trust.ledger import Ledger
-from tests.trust.load import Answers, Client, percentile_ms
+from tests.trust.ordeal import POSTGRES, VALKEY, judge, under_load
 from tests.trust.sessions import sign_in
-from tests.trust.world import KEYS, WORLD, Broken
+from tests.trust.world import KEYS, Broken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-DEADLINE_MS = 300
-GOOD_PERCENT = 99.9
-BEFORE_SECONDS = 1.0
 FREEZE_SECONDS, LONG_FREEZE_SECONDS = 1.5, 10  # the long one outlasts every limit on a connection and a statement
 ANSWER_SECONDS = 11  # a connection that says nothing is given up, another waited for
-newcomers = count(1)
-
-
-def page_for(client: Client, number: int, *, records: bool = False) -> bytes:
-    """Three of four requests are of known people, one is of somebody whom nobody has asked for before; every second of
-    these may want the page recorded as shown."""
-    user = f"u{number % WORLD.users_count}" if number % 4 else f"new-{next(newcomers)}"
-    return client.post("/recommend", {"user_id": user, "k": 10, "record_exposures": records and number % 8 == 0})
-
-
-async def under_load(world: Broken, per_second: float, seconds: float, *, broken, healed) -> tuple[Answers, float]:
-    """Break something a second after the load has begun, heal it after so many seconds; answers due meanwhile, and
-    how long it took from healing to a whole answer."""
-    client = world.client()
-    pages = partial(page_for, client, records=True)
-    loading = asyncio.create_task(client.for_seconds(BEFORE_SECONDS + seconds, per_second, pages))
-    await asyncio.sleep(BEFORE_SECONDS)
-    broken_at = time.monotonic()
-    broken()
-    await asyncio.sleep(seconds)
-    answers = (await loading).after(broken_at)
-    await asyncio.to_thread(healed)
-    recovery = await until_whole(client)
-    client.close()
-    return answers, recovery
-
-
-async def until_whole(client: Client) -> float:
-    """Seconds until an answer lacks nothing, and was recorded."""
-    began = time.monotonic()
-    while True:
-        answer = await client.ask(page_for(client, 0, records=True))
-        if answer.is_good and not answer.json()["degraded"]:
-            return time.monotonic() - began
-        assert time.monotonic() - began < 30, answer
-        await asyncio.sleep(0.1)
-
-
-def judge(row: Row, answers: Answers, recovery: float, *, is_full: bool, is_felt: bool = True) -> None:
-    """The same for every fault. On a busy machine of a CI latency says nothing: it is judged at full counts. What a
-    second try makes good need not be felt in any answer."""
-    good = answers.of(200)
-    degraded = sum(bool(one.json()["degraded"]) for one in good)
-    row.at_least(GOOD_PERCENT, "good", answers.good_percent, "%")
-    row.at_most(DEADLINE_MS if is_full else 5_000, "p99", percentile_ms(answers.all, 0.99), "ms")
-    row.saw("degraded", 100 * degraded / max(1, len(good)), "%")
-    row.at_most(10, "whole again after", recovery, "s")
-    assert degraded or not is_felt
-    assert all(one.json()["items"] for one in good)
+SETTLING_SECONDS = (1, 5)  # the load goes on after it is whole again: what was cold is asked for
 
 
 FAULTS = [
-    pytest.param("postgres", "kill", id="postgres-killed", marks=pytest.mark.trust(2)),
-    pytest.param("postgres", "freeze", id="postgres-frozen", marks=pytest.mark.trust(3)),
-    pytest.param("valkey", "kill", id="valkey-killed", marks=pytest.mark.trust(4)),
-    pytest.param("valkey", "freeze", id="valkey-frozen", marks=pytest.mark.trust(5)),
+    pytest.param(POSTGRES, "kill", id="postgres-killed", marks=pytest.mark.trust(2)),
+    pytest.param(POSTGRES, "freeze", id="postgres-frozen", marks=pytest.mark.trust(3)),
+    pytest.param(VALKEY, "kill", id="valkey-killed", marks=pytest.mark.trust(4)),
+    pytest.param(VALKEY, "freeze", id="valkey-frozen", marks=pytest.mark.trust(5)),
 ]
 
 
 @pytest.mark.parametrize(("store", "fault"), FAULTS)
-async def test_recommendations_go_on_without_a_store(world: Broken, row: Row, at_full, store, fault):
+async def test_recommendations_go_on_without_a_store_and_when_it_is_back(
+    world: Broken, row: Row, at_full, store, fault
+):
     child: StoreChild = getattr(world, store)
-    per_second, seconds = at_full(8, 50), at_full(2, 15)
+    per_second, seconds, settling = at_full(8, 50), at_full(2, 15), at_full(*SETTLING_SECONDS)
     heal = child.start if fault == "kill" else child.thaw
 
-    answers, recovery = await under_load(world, per_second, seconds, broken=getattr(child, fault), healed=heal)
+    ordeal = await under_load(
+        world, per_second, seconds=seconds, settling=settling, broken=getattr(child, fault), healed=heal
+    )
 
     what = "kill -9" if fault == "kill" else "SIGSTOP"
     row.done = (
-        f"{what}, {seconds} s at {per_second} requests/s, a quarter of them for unknown people, an eighth recorded"
+        f"{what} for {seconds} s, then {settling} s whole, all at {per_second} requests/s, a quarter of them for "
+        "unknown people, an eighth recorded"
     )
-    judge(row, answers, recovery, is_full=at_full(False, True))
+    judge(row, ordeal, store, is_full=at_full(False, True))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +131,7 @@ async def test_what_cannot_be_done_while_postgres_is_frozen_is_refused_in_time(w
 
 @pytest.mark.trust(6)
 async def test_without_any_store_popular_and_fresh_posts_remain(world: Broken, row: Row, at_full):
-    per_second, seconds = at_full(8, 50), at_full(2, 15)
+    per_second, seconds, settling = at_full(8, 50), at_full(2, 15), at_full(*SETTLING_SECONDS)
     looks: list[tuple[int, int, str]] = []
 
     def broken() -> None:
@@ -191,12 +143,12 @@ async def test_without_any_store_popular_and_fresh_posts_remain(world: Broken, r
         world.valkey.start()
         world.postgres.start()
 
-    answers, recovery = await under_load(world, per_second, seconds, broken=broken, healed=healed)
+    ordeal = await under_load(world, per_second, seconds=seconds, settling=settling, broken=broken, healed=healed)
 
-    pages = [one.json() for one in answers.of(200)]
+    pages = [one.json() for one in ordeal.fault.of(200)]
     reasons = {item["reason"]["kind"] for page in pages if "history" in page["degraded"] for item in page["items"]}
-    row.done = f"both killed, {seconds} s at {per_second} requests/s"
-    judge(row, answers, recovery, is_full=at_full(False, True))
+    row.done = f"both killed for {seconds} s, then {settling} s whole, all at {per_second} requests/s"
+    judge(row, ordeal, POSTGRES, VALKEY, is_full=at_full(False, True))
     assert reasons == {"popular", "fresh"}
     assert looks == [(200, 200, "degraded")]
 

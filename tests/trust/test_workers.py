@@ -16,7 +16,7 @@ import pytest
 from tests.trust.children import PATIENCE_SECONDS, wait_until
 from tests.trust.figures import Row
 from tests.trust.load import Answer, Answers, percentile_ms
-from tests.trust.test_store_faults import GOOD_PERCENT, page_for, until_whole
+from tests.trust.ordeal import GOOD_PERCENT, page_for, until_whole
 from tests.trust.world import Broken, broken_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
