@@ -50,6 +50,8 @@ class Backup:
 
 def back_up(settings: Settings, folder: Path, *, silence_seconds: float = DUMP_SILENCE_SECONDS) -> Backup:
     """Write all of an installation into an empty folder, while it runs. Raises BadInput, Unavailable."""
+    if not settings.pictures.is_dir():  # before stores are made there
+        raise BadInput(f"{settings.pictures} is missing: TUWEN_HOME has to be the folder of an installation")
     with _disk_trouble_told(folder), store_addresses(settings) as addresses:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.errors import BadArtefact, Unavailable
+from app.errors import BadArtefact, BadInput, Unavailable
 from app.intake.users import UserRecord, erase_user, save_users
 from app.settings import Settings
 from app.storage.backup import DUMP, MANIFEST, back_up, restore
@@ -52,6 +52,15 @@ async def statuses(settings: Settings) -> list[str]:
     async with open_stores(settings) as stores:
         records = [UserRecord(user_id="erased-one"), UserRecord(user_id="u1")]
         return [one.status for one in await save_users(stores, records)]
+
+
+def test_a_folder_of_no_installation_is_not_backed_up_and_stays_as_it_was(settings: Settings, tmp_path: Path):
+    mistyped = settings.model_copy(update={"home": tmp_path / "mistyped", "database_url": None, "redis_url": None})
+
+    with pytest.raises(BadInput, match="TUWEN_HOME has to be"):
+        back_up(mistyped, tmp_path / "backup")
+    assert not mistyped.home.exists()
+    assert not (tmp_path / "backup").exists()
 
 
 async def test_a_restore_that_broke_off_has_the_key_already_and_can_be_repeated(
