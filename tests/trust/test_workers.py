@@ -21,6 +21,7 @@ from tests.trust.world import Broken, broken_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 WORKERS = 2
+LOOK_SECONDS = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,7 @@ async def test_a_worker_lost_while_postgres_is_away_is_replaced_when_it_is_back(
     began = time.monotonic()
     while len(await _answering(crew)) < WORKERS:
         assert time.monotonic() - began < PATIENCE_SECONDS, "nobody took the place of the lost one"
+        await asyncio.sleep(LOOK_SECONDS)  # these looks would be a load of their own
     replaced = recovery + time.monotonic() - began
     is_over.set()
     answers = await loading
