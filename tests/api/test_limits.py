@@ -24,6 +24,7 @@ from app.api.limits import (
     RequestEnvelope,
 )
 from app.api.log_lines import JsonLines
+from app.api.state import SERVING_LANE, lanes
 from app.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +64,14 @@ async def test_a_lane_lets_its_places_work_and_a_queue_wait() -> None:
 
     assert most == 2
     assert counted(metrics, "tuwen_requests_shed_total", lane="serving") == 0
+
+
+async def test_a_request_that_waits_for_a_store_holds_up_no_other_of_its_worker() -> None:
+    lane = lanes(Metrics(), workers=64)[SERVING_LANE]
+
+    async with asyncio.timeout(0.1):
+        await lane.enter()
+        await lane.enter()
 
 
 async def test_a_full_queue_is_refused_at_once() -> None:
