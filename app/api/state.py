@@ -83,12 +83,14 @@ def api_state(stores: Stores, candidates: ServingCandidates, metrics: Metrics) -
 
 
 def lanes(metrics: Metrics, *, workers: int = 1) -> dict[str, Lane]:
-    """How many requests of each sort one of the workers has at once: together as many as there are cores for them, but
-    two where there are several workers: a page that waits for a store must not hold up all others of its worker.
+    """How many requests of each sort one of the workers has at once: together as many as there are cores for them.
+
+    Of several workers each serves two at least: a page that waits for a store must not hold up all others.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = cores if workers == 1 else max(2, cores // workers)
-    places = {SERVING_LANE: cores, READING_LANE: 4, WRITING_LANE: 4, PICTURE_LANE: cores}
+    share = max(1, cores // workers)
+    serving = share if workers == 1 else max(2, share)
+    places = {SERVING_LANE: serving, READING_LANE: 4, WRITING_LANE: 4, PICTURE_LANE: share}
     return {name: Lane(name, places=count, metrics=metrics) for name, count in places.items()}
 
 
